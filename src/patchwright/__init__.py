@@ -1,0 +1,3 @@
+"""Patchwright: a software engineer you host yourself."""
+
+__version__ = "0.1.0"

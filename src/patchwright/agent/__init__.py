@@ -1,0 +1,1 @@
+"""The agent: its loop, its context budget, its profiles and its sessions."""

@@ -1,0 +1,1 @@
+"""Between messages and what a model reads and writes: templates and tool-call formats."""

@@ -1,0 +1,1 @@
+"""The command line: one file a command. Parses options, builds objects, renders events."""

@@ -1,0 +1,1 @@
+"""Engines: child processes that speak the OpenAI protocol."""

@@ -1,0 +1,18 @@
+"""The Engine protocol: start or find a server, and say where it is."""
+
+from typing import Protocol
+
+from patchwright.schema.endpoint import Endpoint
+
+
+class Engine(Protocol):
+    """Something that can bring up an endpoint."""
+
+    name: str
+
+    async def connect(self) -> Endpoint:
+        """The endpoint, ready to answer: a running engine is found again, otherwise one is started.
+
+        Safe to call from several processes at once and again after a crash. Raises EngineError.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Models: the catalogue, downloads, GGUF metadata and the memory plan."""

@@ -1,0 +1,1 @@
+"""Policies: the model being sampled, behind an endpoint, scripted, or replayed from a trajectory."""

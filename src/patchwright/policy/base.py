@@ -1,0 +1,22 @@
+"""The Policy protocol."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from patchwright.schema.messages import Delta, Request
+
+
+class Policy(Protocol):
+    """A model that can be sampled."""
+
+    name: str
+    context_tokens: int | None
+    """The window in tokens, prompt and answer together; None when unknown."""
+
+    def stream(self, request: Request) -> AsyncIterator[Delta]:
+        """Text as it arrives, then exactly one Reply. Raises EngineError when the endpoint fails."""
+        ...
+
+    async def count_tokens(self, text: str) -> int:
+        """Tokens of `text` in the model's own vocabulary, or a careful estimate where it cannot be asked."""
+        ...

@@ -1,0 +1,1 @@
+"""What we know of a repository: its snapshots and its patch."""

@@ -1,0 +1,147 @@
+"""What happens in a run, as a stream of events. Every front end, log and data set is a fold over it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from patchwright.schema.messages import AssistantMessage, Message, ToolMessage, Usage
+from patchwright.schema.record import Record
+
+StopReason = Literal[
+    "done",
+    "step_limit",
+    "time_limit",
+    "token_limit",
+    "malformed_calls",
+    "stuck",
+    "refused",
+    "interrupted",
+    "infrastructure",
+]
+"""Why a run ended. `done`: the policy called finish and, where tests were given, they passed."""
+
+
+class RunStarted(Record):
+    kind: Literal["run_started"] = "run_started"
+    task: str
+    profile: str
+    model: str
+    work_tree: str
+    sandbox: str
+
+
+class MessageAdded(Record):
+    """A system or user message joined the history."""
+
+    kind: Literal["message_added"] = "message_added"
+    message: Message
+
+
+class StepStarted(Record):
+    """`prompt_tokens` is what the request is expected to hold, counted before it is sent."""
+
+    kind: Literal["step_started"] = "step_started"
+    step: int
+    prompt_tokens: int
+
+
+class TextArrived(Record):
+    """Text of the reply in progress, for showing: Replied repeats it whole."""
+
+    kind: Literal["text_arrived"] = "text_arrived"
+    text: str
+
+
+class Replied(Record):
+    """The policy's answer joined the history. `first_token_s` and `duration_s` count from sending."""
+
+    kind: Literal["replied"] = "replied"
+    message: AssistantMessage
+    usage: Usage
+    finish_reason: str
+    problem: str | None = None
+    first_token_s: float
+    duration_s: float
+
+
+class StepFailed(Record):
+    """The endpoint failed during a step; the text that had arrived is void. The step is tried once more."""
+
+    kind: Literal["step_failed"] = "step_failed"
+    error: str
+
+
+class ToolStarted(Record):
+    kind: Literal["tool_started"] = "tool_started"
+    call_id: str
+    name: str
+    arguments: str
+
+
+class ToolFinished(Record):
+    """The observation joined the history. `failed`: it reports an error of the call itself."""
+
+    kind: Literal["tool_finished"] = "tool_finished"
+    message: ToolMessage
+    duration_s: float
+    failed: bool = False
+    diff: str = ""
+    """For an edit: the change as a unified diff, for showing."""
+
+
+class HistoryCompacted(Record):
+    """The history was replaced as a whole; the next request shares no prefix with the last."""
+
+    kind: Literal["history_compacted"] = "history_compacted"
+    messages: tuple[Message, ...]
+    tokens_before: int
+    tokens_after: int
+
+
+class SnapshotTaken(Record):
+    kind: Literal["snapshot_taken"] = "snapshot_taken"
+    snapshot: str
+    label: str
+
+
+class TestsRun(Record):
+    """The user's test command was run, on the untouched tree (`before`) or on the changed one (`after`)."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    kind: Literal["tests_run"] = "tests_run"
+    when: Literal["before", "after"]
+    command: str
+    exit_code: int
+    output: str
+    duration_s: float
+
+
+class RunFinished(Record):
+    """`message` is the policy's own closing word; `patch` is a unified diff that `git apply` takes."""
+
+    kind: Literal["run_finished"] = "run_finished"
+    reason: StopReason
+    message: str
+    patch: str
+    steps: int
+    usage: Usage
+    duration_s: float
+
+
+AnyEvent = (
+    RunStarted
+    | MessageAdded
+    | StepStarted
+    | TextArrived
+    | Replied
+    | StepFailed
+    | ToolStarted
+    | ToolFinished
+    | HistoryCompacted
+    | SnapshotTaken
+    | TestsRun
+    | RunFinished
+)
+Event = Annotated[AnyEvent, Field(discriminator="kind")]
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(Event)
