@@ -1,6 +1,6 @@
 """The Policy protocol."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from patchwright.schema.messages import Delta, Request
@@ -13,7 +13,7 @@ class Policy(Protocol):
     context_tokens: int | None
     """The window in tokens, prompt and answer together; None when unknown."""
 
-    def stream(self, request: Request) -> AsyncIterator[Delta]:
+    def stream(self, request: Request) -> AsyncGenerator[Delta]:
         """Text as it arrives, then exactly one Reply. Raises EngineError when the endpoint fails."""
         ...
 

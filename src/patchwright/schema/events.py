@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from patchwright.schema.messages import AssistantMessage, Message, ToolMessage, Usage
+from patchwright.schema.messages import AssistantMessage, FinishReason, Message, ToolMessage, Usage
 from patchwright.schema.record import Record
 
 StopReason = Literal[
@@ -31,7 +31,7 @@ class RunStarted(Record):
 
 
 class MessageAdded(Record):
-    """A system or user message joined the history."""
+    """A message that the policy did not write joined the history."""
 
     kind: Literal["message_added"] = "message_added"
     message: Message
@@ -58,7 +58,7 @@ class Replied(Record):
     kind: Literal["replied"] = "replied"
     message: AssistantMessage
     usage: Usage
-    finish_reason: str
+    finish_reason: FinishReason
     problem: str | None = None
     first_token_s: float
     duration_s: float
@@ -79,12 +79,16 @@ class ToolStarted(Record):
 
 
 class ToolFinished(Record):
-    """The observation joined the history. `failed`: it reports an error of the call itself."""
+    """The observation joined the history. `failed`: the call did not do what was asked; `malformed`: it could
+    not even be read."""
 
     kind: Literal["tool_finished"] = "tool_finished"
     message: ToolMessage
     duration_s: float
     failed: bool = False
+    malformed: bool = False
+    finished: bool = False
+    """The run is over: the policy called finish, and the tests, where there are any, passed."""
     diff: str = ""
     """For an edit: the change as a unified diff, for showing."""
 
@@ -99,8 +103,11 @@ class HistoryCompacted(Record):
 
 
 class SnapshotTaken(Record):
+    """The work tree was recorded. `tree` names its contents: the same for the same files."""
+
     kind: Literal["snapshot_taken"] = "snapshot_taken"
     snapshot: str
+    tree: str
     label: str
 
 

@@ -38,8 +38,8 @@ def dumps(trajectory: Trajectory) -> str:
 
 def loads(text: str, path: Path | str = "<trajectory>") -> Trajectory:
     """Raises RecordError with `path` and the line number for anything that is not version 1 of the format."""
-    lines = text.splitlines()
-    if not lines:
+    lines = text.removesuffix("\n").split("\n")
+    if lines == [""]:
         raise RecordError(f"{path}:1: the file is empty, a trajectory starts with a header line")
     header = parse_line(_HEADER, lines[0], path, 1)
     events = (parse_line(EVENT, line, path, n) for n, line in enumerate(lines[1:], start=2))

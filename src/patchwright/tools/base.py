@@ -25,6 +25,8 @@ class Observation(Record):
     """For an edit: the change as a unified diff, for showing to a person."""
     failed: bool = False
     """True when the call did not do what was asked, though nothing is wrong with the sandbox."""
+    malformed: bool = False
+    """True when the call could not even be read."""
     finished: bool = False
     """True when the call ends the run."""
 

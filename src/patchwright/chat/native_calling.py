@@ -1,0 +1,64 @@
+"""Native tool calls: the model's own format, applied and parsed by the engine."""
+
+import json
+from collections.abc import Sequence
+
+from patchwright.schema.messages import (
+    AssistantMessage,
+    Json,
+    Message,
+    Request,
+    ToolCall,
+    ToolMessage,
+    ToolSpec,
+)
+
+NO_CALL = "the reply holds no tool call. Call one tool; call finish when the task is done."
+
+
+def body(request: Request) -> Json:
+    messages = [_wire_message(message) for message in request.messages]
+    if not request.tools:
+        return {"messages": messages}
+    return {"messages": messages, "tools": [_wire_tool(tool) for tool in request.tools]}
+
+
+def read(content: str, calls: Sequence[ToolCall]) -> tuple[AssistantMessage, str | None]:
+    message = AssistantMessage(content=content, tool_calls=tuple(calls))
+    return message, None if calls else NO_CALL
+
+
+def shown(content: str) -> str:
+    return content
+
+
+def _wire_message(message: Message) -> Json:
+    match message:
+        case AssistantMessage(tool_calls=()):
+            return {"role": "assistant", "content": message.content}
+        case AssistantMessage():
+            calls = [_wire_call(call) for call in message.tool_calls]
+            return {"role": "assistant", "content": message.content or None, "tool_calls": calls}
+        case ToolMessage():
+            return message.model_dump()
+        case _:
+            return {"role": message.role, "content": message.content}
+
+
+def _wire_call(call: ToolCall) -> Json:
+    function = {"name": call.name, "arguments": _as_json_object(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _as_json_object(arguments: str) -> str:
+    """Arguments that are no JSON object are wrapped in one: templates parse them, and engines refuse the rest."""
+    try:
+        if isinstance(json.loads(arguments), dict):
+            return arguments
+    except ValueError:
+        pass
+    return json.dumps({"malformed": arguments}, ensure_ascii=False)
+
+
+def _wire_tool(tool: ToolSpec) -> Json:
+    return {"type": "function", "function": tool.model_dump()}
