@@ -1,0 +1,87 @@
+"""Carrying out tool calls: permission, the call itself, a snapshot, the tests, and what the policy sees of it all."""
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from patchwright.agent.deadline import Deadline, Stopped
+from patchwright.agent.permission import Permission
+from patchwright.agent.state import RunState
+from patchwright.agent.stuck import Outcome
+from patchwright.agent.tests import TestCommand, passed, report
+from patchwright.errors import ToolError
+from patchwright.repo.snapshot import after_step
+from patchwright.repo.snapshots import Snapshots
+from patchwright.schema.events import AnyEvent, SnapshotTaken, ToolFinished, ToolStarted
+from patchwright.schema.messages import ToolCall, ToolMessage
+from patchwright.tools.base import Observation
+from patchwright.tools.toolbox import MalformedCall, Toolbox
+
+NUDGE = "\n\n(You have done this several times with the same result. Do something else, or call finish.)"
+DENIED = "The user denied this call. Do something else, or call finish."
+
+
+@dataclass(frozen=True)
+class ToolCalls:
+    """Carries out one call after another. `tests_after_edit`: see Profile."""
+
+    toolbox: Toolbox
+    permission: Permission
+    snapshots: Snapshots
+    deadline: Deadline
+    tests: TestCommand | None
+    tests_after_edit: bool
+
+    async def carry_out(self, call: ToolCall, state: RunState) -> AsyncGenerator[AnyEvent]:
+        """Raises Stopped when the time is up or the user wants no more."""
+        started = time.monotonic()
+        decision = await self.permission.ask(call)
+        yield ToolStarted(call_id=call.id, name=call.name, arguments=call.arguments)
+        observation = Observation(text=DENIED, failed=True)
+        if decision == "allow":
+            observation = await self.deadline.within(self._observe(call))
+            async for event in self._evidence(observation, state):
+                yield event
+        yield self._finished(call, self._judged(observation, state), state, time.monotonic() - started)
+        if decision == "stop":
+            raise Stopped("refused", "the user stopped the run")
+
+    async def _observe(self, call: ToolCall) -> Observation:
+        try:
+            return await self.toolbox.call(call)
+        except MalformedCall as error:
+            return Observation(text=str(error), failed=True, malformed=True)
+        except ToolError as error:
+            return Observation(text=str(error), failed=True)
+
+    async def _evidence(self, observation: Observation, state: RunState) -> AsyncGenerator[AnyEvent]:
+        """A snapshot, if the call changed the work tree, and a run of the tests, if they are due."""
+        snapshot = await self.snapshots.take(after_step(state.steps))
+        changed = snapshot.tree != state.tree
+        if changed:
+            yield SnapshotTaken(snapshot=snapshot.id, tree=snapshot.tree, label=snapshot.label)
+        due = (changed and self.tests_after_edit) or (observation.finished and state.tests is None)
+        if self.tests and due:
+            yield await self.deadline.within(self.tests.run("after"))
+
+    def _judged(self, observation: Observation, state: RunState) -> Observation:
+        """The observation with what the tests showed. The run is not finished as long as they fail."""
+        tests = state.tests
+        if tests is None or not (observation.finished or tests.when == "after"):
+            return observation
+        text = f"{observation.text}\n\n{report(tests)}"
+        return observation.model_copy(update={"text": text, "finished": observation.finished and passed(tests)})
+
+    def _finished(self, call: ToolCall, observation: Observation, state: RunState, duration_s: float) -> ToolFinished:
+        text = observation.text
+        if state.goes_in_circles(Outcome(f"{call.name} {call.arguments}", text, observation.failed)):
+            state.nudge()
+            text += NUDGE
+        return ToolFinished(
+            message=ToolMessage(tool_call_id=call.id, name=call.name, content=text),
+            duration_s=duration_s,
+            failed=observation.failed,
+            malformed=observation.malformed,
+            finished=observation.finished,
+            diff=observation.diff,
+        )

@@ -1,0 +1,95 @@
+"""`patchwright engine`: list the engines that run, stop them, read their logs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from patchwright.engines.running import RunningEngine
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="List and stop running engines, read their logs.")
+
+FOLLOW_POLL_S = 0.2
+
+
+@app.command()
+def ps(as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of a table.")] = False) -> None:
+    """List the engines that run."""
+    from pydantic import TypeAdapter
+
+    from patchwright.engines.running import RunningEngine, running_engines
+
+    engines = running_engines(_state_dir())
+    if as_json:
+        typer.echo(TypeAdapter(list[RunningEngine]).dump_json(engines, indent=2))
+        return
+    if not engines:
+        typer.echo("no engine runs", err=True)
+        return
+    _print_table(engines)
+
+
+@app.command()
+def stop(
+    name: Annotated[str | None, typer.Argument(help="The engine's name or its beginning.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Stop every engine.")] = False,
+) -> None:
+    """Stop an engine and give its memory back; whoever is being answered loses the connection."""
+    from patchwright.engines.running import find_engine, running_engines, stop_engine
+
+    state_dir = _state_dir()
+    engines = running_engines(state_dir) if every else [find_engine(state_dir, name)]
+    for engine in engines:
+        stop_engine(engine, state_dir)
+        typer.echo(f"stopped {engine.id}", err=True)
+
+
+@app.command()
+def logs(
+    name: Annotated[str | None, typer.Argument(help="The engine's name or its beginning.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the engine runs.")] = False,
+) -> None:
+    """Print an engine's log, the newest if no name is given."""
+    from patchwright.engines.running import find_log, running_engines
+
+    state_dir = _state_dir()
+    path = find_log(state_dir, name)
+    with path.open(encoding="utf-8", errors="replace") as log:
+        typer.echo(log.read(), nl=False)
+        while follow and any(engine.log == path for engine in running_engines(state_dir)):
+            time.sleep(FOLLOW_POLL_S)
+            typer.echo(log.read(), nl=False)
+
+
+def _state_dir() -> Path:
+    from patchwright.config import load_settings
+
+    return load_settings().state_dir
+
+
+def _print_table(engines: list[RunningEngine]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("engine", "pid", "window", "kv", "slots", "threads", "memory", "unused", "ends after", box=None)
+    for engine in engines:
+        table.add_row(
+            engine.id,
+            str(engine.pid),
+            f"{engine.context_tokens}",
+            engine.kv_type,
+            str(engine.slots),
+            str(engine.threads),
+            f"{engine.resident_bytes / 1e9:.1f} GB",
+            _duration(engine.unused_s),
+            _duration(engine.idle_s),
+        )
+    Console(soft_wrap=True).print(table)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

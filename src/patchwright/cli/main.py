@@ -1,0 +1,60 @@
+"""The `patchwright` command: finds the subcommand, runs it, and turns errors into one line and an exit code.
+
+Top-level help comes from argparse and a subcommand's module is imported only when it is called, so that
+`patchwright --help` takes about as long as Python itself.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from patchwright import __version__
+from patchwright.errors import PatchwrightError
+
+COMMANDS = {
+    "run": "work on a task in a repository, in a sandbox, and hand back a patch",
+    "undo": "bring the work tree back to what it was before the last run",
+    "session": "list, show, export and remove recorded sessions",
+    "model": "list, fetch and remove models; say what fits into memory",
+    "engine": "list and stop running engines, read their logs",
+    "doctor": "check that this machine has what Patchwright needs",
+}
+"""Each is a Typer app named `app` in the module of its name in this package."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = _parser().parse_args(argv)
+    app = import_module(f"patchwright.cli.{arguments.command}").app
+    try:
+        app(args=arguments.arguments, prog_name=f"patchwright {arguments.command}")
+    except PatchwrightError as error:
+        sys.exit(_report(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    rows = "\n".join(f"  {name:<9} {sentence}" for name, sentence in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="patchwright",
+        usage="patchwright [--help | --version] COMMAND …",
+        description="A software engineer you host yourself: a task in, a tested patch out, on your own hardware.",
+        epilog=f"commands:\n{rows}\n\n`patchwright COMMAND --help` explains one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"patchwright {__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=argparse.SUPPRESS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _report(error: PatchwrightError) -> int:
+    from patchwright.cli.exit_codes import exit_code_of
+
+    print(f"patchwright: {error}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    return exit_code_of(error)
+
+
+if __name__ == "__main__":
+    main()

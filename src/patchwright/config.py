@@ -1,0 +1,93 @@
+"""Settings, composed from the components' own: the config file, then the environment, then flags."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from patchwright.agent.limits import Limits
+from patchwright.engines.launch import LlamaCppSettings
+from patchwright.errors import ConfigError
+from patchwright.sandbox.settings import SandboxSettings
+
+CONFIG_FILE_VARIABLE = "PATCHWRIGHT_CONFIG"
+
+
+class Settings(BaseSettings):
+    """What a user can set once. In the environment: PATCHWRIGHT_ and the field's name in capitals,
+    with two underscores before the name of an inner field."""
+
+    model_config = SettingsConfigDict(env_prefix="PATCHWRIGHT_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    model: str = "qwen2.5-coder-1.5b"
+    """The model that `run` uses: a name from `patchwright model list`, a .gguf file, or hf:owner/repo/file; with
+    `base_url`, the endpoint's own name for it."""
+
+    base_url: str | None = None
+    """An OpenAI-compatible endpoint to use instead of the embedded engine."""
+
+    api_key_env: str | None = None
+    """The name of the variable that holds the endpoint's key."""
+
+    data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("patchwright"))
+    """Models and other large files."""
+
+    state_dir: Path = Field(default_factory=lambda: platformdirs.user_state_path("patchwright"))
+    """Sessions, snapshots, and what is known of running engines."""
+
+    engine: LlamaCppSettings = LlamaCppSettings()
+    """The embedded engine."""
+
+    sandbox: SandboxSettings = Field(default_factory=lambda: SandboxSettings(path=os.environ.get("PATH", os.defpath)))
+    """Where commands run."""
+
+    limits: Limits = Limits()
+    """How far a run may go."""
+
+    hf_token: SecretStr | None = Field(default=None, validation_alias="HF_TOKEN")
+    """Token for gated files on Hugging Face; from HF_TOKEN, as Hugging Face's own tools read it."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+
+
+def config_file() -> Path:
+    """Where the config file is looked for; it need not exist."""
+    if named := os.environ.get(CONFIG_FILE_VARIABLE):
+        return Path(named)
+    return platformdirs.user_config_path("patchwright") / "config.toml"
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings with `flags` on top; a flag that is None was not given.
+
+    Raises ConfigError that names the file or the field.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        hint = f"look in {config_file()} and at variables that start with PATCHWRIGHT_"
+        raise ConfigError(f"setting {where}: {problem['msg'].lower()}", hint=hint) from None
+    except (tomllib.TOMLDecodeError, SettingsError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{config_file()}: {error}") from None

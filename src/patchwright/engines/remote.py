@@ -1,0 +1,97 @@
+"""Somebody else's endpoint behind the Engine protocol: a server in the next room, Ollama, vLLM, a hosted API."""
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from patchwright.errors import EngineError
+from patchwright.schema.endpoint import Endpoint
+
+TIMEOUT_S = 5.0
+
+
+class Remote:
+    """An OpenAI-compatible endpoint that is already there. `model` None: the only one that it serves."""
+
+    name = "remote"
+
+    def __init__(self, base_url: str, model: str | None = None, api_key: SecretStr | None = None) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._model = model
+        self._api_key = api_key
+
+    async def connect(self) -> Endpoint:
+        """The endpoint, after it has listed the model.
+
+        Raises EngineError when nothing answers, the key is refused, or the model is not served.
+        """
+        model = self._choose(await self._served_models())
+        return Endpoint(
+            base_url=self._base_url,
+            model=model.id,
+            api_key=self._api_key,
+            context_tokens=model.window,
+            tokenizes=model.owned_by == "llamacpp" and self._base_url.endswith("/v1"),
+        )
+
+    async def _served_models(self) -> "list[_Model]":
+        headers = {"Authorization": f"Bearer {self._api_key.get_secret_value()}"} if self._api_key else {}
+        try:
+            async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+                response = await client.get(f"{self._base_url}/models", headers=headers)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise EngineError(
+                f"nothing answers at {self._base_url}: {str(error).lower() or 'timed out'}",
+                hint="is the server running, and is this the address of its API, such as http://127.0.0.1:8000/v1?",
+            ) from error
+        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            problem = "refuses the key" if self._api_key else "asks for a key"
+            raise EngineError(f"{self._base_url} {problem} ({response.status_code})", hint="name it with --api-key-env")
+        if not response.is_success:
+            raise EngineError(
+                f"{self._base_url}/models answers {response.status_code}", hint="most base URLs end in /v1"
+            )
+        return _parse(response, self._base_url)
+
+    def _choose(self, served: "list[_Model]") -> "_Model":
+        named = [model for model in served if model.id == self._model or (self._model is None and len(served) == 1)]
+        if named:
+            return named[0]
+        names = ", ".join(sorted(model.id for model in served)) or "no model at all"
+        wanted = f"does not serve {self._model}" if self._model else "serves more than one model"
+        raise EngineError(f"{self._base_url} {wanted}; it serves {names}", hint="name one of them with --model")
+
+
+class _Meta(BaseModel):
+    n_ctx: int | None = None
+    n_ctx_train: int | None = None
+
+
+class _Model(BaseModel):
+    """One entry of GET /models: OpenAI's fields, and the window under each server's own name for it."""
+
+    id: str
+    owned_by: str = ""
+    max_model_len: int | None = None
+    """vLLM, SGLang"""
+    max_context_length: int | None = None
+    """Mistral"""
+    context_length: int | None = None
+    """OpenRouter, Together"""
+    meta: _Meta | None = None
+    """llama.cpp"""
+
+    @property
+    def window(self) -> int | None:
+        of_llama_cpp = (self.meta.n_ctx or self.meta.n_ctx_train) if self.meta else None
+        return self.max_model_len or self.max_context_length or self.context_length or of_llama_cpp
+
+
+class _Models(BaseModel):
+    data: list[_Model]
+
+
+def _parse(response: httpx.Response, base_url: str) -> list[_Model]:
+    try:
+        return _Models.model_validate_json(response.content).data
+    except ValidationError as error:
+        raise EngineError(f"{base_url}/models does not answer as an OpenAI endpoint does") from error

