@@ -53,7 +53,7 @@ async def agent_in(
     store_dir = repository.parent / "snapshots"
     async with open_sandbox("bubblewrap", repository, SandboxSettings()) as sandbox:
         snapshots = Snapshots(repository, store_dir)
-        toolbox = open_toolbox(profile.tools, sandbox, profile.observation_chars, limits.command_time_s)
+        toolbox = open_toolbox(profile.tools, sandbox, profile.observation_chars)
         tests = TestCommand(test_command, sandbox, limits.test_time_s) if test_command else None
         deadline = Deadline(limits.time_s, stop or asyncio.Event())
         files = await files_of(repository)

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -27,22 +28,17 @@ asyncio.run(main())
 """
 
 
-def kill_family(process: subprocess.Popen[bytes]) -> None:
-    parent = psutil.Process(process.pid)
-    for member in (*parent.children(recursive=True), parent):
-        try:
-            member.kill()
-        except psutil.NoSuchProcess:
-            continue
-    process.wait()
-
-
-def wait_until_partly_restored(root: Path, process: subprocess.Popen[bytes], last: Path) -> bool:
-    """Watch for the first removed file; False when the restore was over before it was seen."""
-    while process.poll() is None:
-        if not (root / "made" / "0").exists():
-            return last.exists()
-    return False
+def kill_half_way(command: list[str], made: Path, git_too: bool) -> bool:
+    """Kill the restore when it has removed the first file of `made`, and not the last; False if that was missed."""
+    with subprocess.Popen(command) as process:
+        while (made / "0").exists() and process.poll() is None:
+            pass
+        half_way = (made / "999").exists()
+        parent = psutil.Process(process.pid)
+        for member in (*(parent.children(recursive=True) if git_too else ()), parent):
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+    return half_way
 
 
 @pytest.mark.parametrize("git_too", [True, False], ids=["with its git", "leaving git behind"])
@@ -57,15 +53,9 @@ async def test_restore_that_was_killed_ends_right_when_it_is_run_again(
     (root / "kept.py").write_text("edited\n")
     await snapshots.take("after step 1")
 
-    process = subprocess.Popen([sys.executable, "-c", RESTORE, str(root), str(store_dir), run.id])
-    caught = await asyncio.to_thread(wait_until_partly_restored, root, process, root / "made" / "999")
-    if git_too:
-        kill_family(process)
-    else:
-        process.kill()
-        process.wait()
+    command = [sys.executable, "-c", RESTORE, str(root), str(store_dir), run.id]
+    assert await asyncio.to_thread(kill_half_way, command, root / "made", git_too), "it was over too soon"
 
-    assert caught, "the restore was over before it could be killed"
     again = last_run(await snapshots.list())
     assert again == run
     await snapshots.restore(run)

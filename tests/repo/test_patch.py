@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from patchwright.errors import RepositoryError
@@ -89,7 +89,11 @@ async def check_round_trip(directory: Path, before: dict[str, Node], after: dict
     assert state_of(root) == second
 
 
-@settings(max_examples=int(os.environ.get("EXAMPLES", "20")), deadline=None)
+@settings(max_examples=int(os.environ.get("EXAMPLES", "12")), deadline=None)
+@example(
+    before={"b": Node(b"a", 0)},
+    after={"a": Node(b"", 0o644), "b/a": Node(b"a", 0)},
+)
 @given(before=TREES, after=TREES)
 def test_any_edit_makes_a_patch_that_applies_and_can_be_undone(before: dict[str, Node], after: dict[str, Node]) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -69,12 +69,14 @@ class ToolCalls:
         tests = state.tests
         if tests is None or not (observation.finished or tests.when == "after"):
             return observation
+        if observation.finished and passed(tests):
+            return observation
         text = f"{observation.text}\n\n{report(tests)}"
-        return observation.model_copy(update={"text": text, "finished": observation.finished and passed(tests)})
+        return observation.model_copy(update={"text": text, "finished": False})
 
     def _finished(self, call: ToolCall, observation: Observation, state: RunState, duration_s: float) -> ToolFinished:
         text = observation.text
-        if state.goes_in_circles(Outcome(f"{call.name} {call.arguments}", text, observation.failed)):
+        if state.needs_nudge(Outcome(f"{call.name} {call.arguments}", text, observation.failed)):
             state.nudge()
             text += NUDGE
         return ToolFinished(

@@ -17,8 +17,5 @@ class Limits(BaseModel):
     tokens: PositiveInt | None = None
     """Prompt and completion tokens over all steps, those from the prefix cache included."""
 
-    command_time_s: PositiveFloat = 120.0
-    """Seconds that one command of the policy may run, if it asks for no other limit."""
-
     test_time_s: PositiveFloat = 600.0
     """Seconds that the user's test command may run."""

@@ -80,23 +80,25 @@ class RunState:
             (self.finished, "done"),
             (self._malformed_in_a_row >= MALFORMED_IN_A_ROW, "malformed_calls"),
             (self._failures_in_a_row >= FAILURES_IN_A_ROW, "infrastructure"),
-            (self._nudged_at is not None and self.goes_in_circles(), "stuck"),
+            (self._nudged_at is not None and is_stuck(self._outcomes[self._nudged_at :]), "stuck"),
             (self.steps >= limits.steps, "step_limit"),
             (limits.tokens is not None and used >= limits.tokens, "token_limit"),
         ]
         return next((reason for holds, reason in reasons if holds), None)
 
-    def goes_in_circles(self, *more: Outcome) -> bool:
-        """Judged by what happened since the policy was last told so, `more` included."""
-        return is_stuck([*self._outcomes[self._nudged_at or 0 :], *more])
+    def needs_nudge(self, latest: Outcome) -> bool:
+        """Whether the policy goes round in circles with `latest`, and has not been told so yet."""
+        return self._nudged_at is None and is_stuck([*self._outcomes, latest])
 
     def nudge(self) -> None:
-        self._nudged_at = len(self._outcomes)
+        """The policy is told that it goes round in circles."""
+        self._nudged_at = len(self._outcomes) + 1
 
     def _add_reply(self, event: Replied) -> None:
         self.usage += event.usage
-        self.counted_tokens = event.usage.prompt_tokens + event.usage.completion_tokens
-        self.counted_messages = len(self.history)
+        if event.usage.prompt_tokens:  # not every endpoint reports usage
+            self.counted_tokens = event.usage.prompt_tokens + event.usage.completion_tokens
+            self.counted_messages = len(self.history)
         self._failures_in_a_row = 0
         if event.problem:
             self._malformed_in_a_row += 1
@@ -106,4 +108,5 @@ class RunState:
         call = f"{started.name} {started.arguments}" if started else event.message.name
         self._outcomes.append(Outcome(call, event.message.content, event.failed))
         self._malformed_in_a_row = self._malformed_in_a_row + 1 if event.malformed else 0
-        self.finished = event.finished
+        if event.finished:
+            self.finished, self.last_word = True, event.message.content

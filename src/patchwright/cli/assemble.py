@@ -26,7 +26,6 @@ from patchwright.errors import ConfigError, ModelError
 from patchwright.models.catalogue import CatalogueEntry
 from patchwright.models.reference import resolve
 from patchwright.models.store import ModelStore
-from patchwright.policy.base import Policy
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.repo.snapshots import Snapshots
 from patchwright.sandbox.kinds import SandboxKind, open_sandbox
@@ -77,20 +76,20 @@ def profile_of(settings: Settings, named: str | None) -> Profile:
 
 
 @asynccontextmanager
-async def assembled(job: Job, engine: Engine, settings: Settings) -> AsyncGenerator[tuple[Agent, Policy]]:
+async def assembled(job: Job, engine: Engine, settings: Settings) -> AsyncGenerator[Agent]:
     """The agent, ready to run. Raises EngineError and SandboxError."""
     async with (
         OpenAIPolicy.connected(engine.connect) as policy,
         open_sandbox(job.sandbox, job.work_tree, settings.sandbox) as sandbox,
     ):
         snapshots = Snapshots(job.work_tree, settings.state_dir / "snapshots")
-        toolbox = open_toolbox(job.profile.tools, sandbox, job.profile.observation_chars, job.limits.command_time_s)
+        toolbox = open_toolbox(job.profile.tools, sandbox, job.profile.observation_chars)
         tests = TestCommand(job.test_command, sandbox, job.limits.test_time_s) if job.test_command else None
         deadline = Deadline(job.limits.time_s, job.stop)
         opening = Opening(job.session, policy.name, job.profile, sandbox, snapshots, deadline, tests, job.files)
         calls = ToolCalls(toolbox, job.permission, snapshots, deadline, tests, job.profile.tests_after_edit)
         budget = Budget(policy, toolbox.specs, job.profile.reply_tokens)
-        yield Agent(policy, job.profile, job.limits, deadline, opening, calls, budget, snapshots), policy
+        yield Agent(policy, job.profile, job.limits, deadline, opening, calls, budget, snapshots)
 
 
 def _api_key(variable: str | None) -> SecretStr | None:

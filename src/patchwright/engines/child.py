@@ -53,11 +53,11 @@ def main() -> None:
 
     server = xllamacpp.Server(server_params(launch))
     watch = Watch(launch, server.listening_address)
-    watch.publish()
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    os.close(lock)
-    _say_ready(report)
     try:
+        watch.publish()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        os.close(lock)
+        _say_ready(report)
         watch.until_unwanted(stop)
     finally:
         signal.alarm(CLOSE_S)

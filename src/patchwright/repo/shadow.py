@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import stat
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
@@ -20,6 +21,7 @@ _ALL_BINARY = ("diff.patchwright.binary=true",)
 
 _DIFF = ("diff-tree", "-r", "-p", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv")
 _PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
+_REMOVED_SYMLINK = re.compile(rb"^:120000 000000 ", re.MULTILINE)
 _IGNORED = ("ls-files", "-z", "--cached", "--ignored", "--exclude-standard")
 _ADD = ("update-index", "-z", "--add", "--remove", "--replace", "--stdin")
 _NO_ENTRY = f"0 {'0' * 40}"
@@ -123,8 +125,12 @@ class Shadow:
 
     async def patch(self, old: str, new: str) -> str:
         """The way from one tree to another as a patch, in text that is UTF-8 whatever is in the files."""
-        whole = await self.git.run(*_DIFF, *_PREFIXES, "--find-renames", old, new)
-        if (text := patch.decode(whole)) is not None:
+        raw, whole = await asyncio.gather(
+            self.git.run("diff-tree", "-r", "--raw", "--no-renames", old, new),
+            self.git.run(*_DIFF, *_PREFIXES, "--find-renames", old, new),
+        )
+        # `git apply` does not see that a renamed symlink is gone, and refuses files in a directory of its name.
+        if not _REMOVED_SYMLINK.search(raw) and (text := patch.decode(whole)) is not None:
             return text
         arguments = (*_DIFF, *_PREFIXES, "--no-renames", old, new)
         readable, binary = await asyncio.gather(self.git.run(*arguments), self.git.run(*arguments, config=_ALL_BINARY))

@@ -87,10 +87,14 @@ class Snapshots:
             before = await _take(shadow, before_undo(snapshot), also=own)
             before = await _restore_ignore_rules(shadow, before, target)
             goal = await _goal(shadow, snapshot, target)
-            kept = await _reach(shadow, goal)
             modes = await SnapshotLog(shadow.git).modes(snapshot)
             wanted = {path: modes.of(path, executable=_is_executable(target[path])) for path in own}
+            kept = await _reach(shadow, goal)
             rechmoded = await asyncio.to_thread(write_modes, self._root, wanted)
+            if before.left_out:  # what could not be read until it had its mode back may differ all the same
+                await shadow.record()
+                kept |= await _reach(shadow, goal)
+                rechmoded += await asyncio.to_thread(write_modes, self._root, wanted)
             after = await _take(shadow, after_undo(snapshot))
             changes = await shadow.compare(before.tree, after.tree)
         return Restoration(_changes(changes, rechmoded, kept), before=before, after=after)
@@ -182,8 +186,9 @@ async def _reach(shadow: Shadow, goal: str) -> frozenset[str]:
     await shadow.record()
     missed = [change for change in await shadow.compare(await shadow.tree(), goal) if change.path not in kept]
     if missed:
+        more = f", and {len(missed) - 1} more" if len(missed) > 1 else ""
         raise RepositoryError(
-            f"{missed[0].path}: could not be restored, and {len(missed) - 1} more",
+            f"{missed[0].path}: could not be restored{more}",
             hint="look at the permissions of its directory, then try again",
         )
     return kept

@@ -29,7 +29,6 @@ class Hello(Answer):
 
     writable: bool
     """Whether commands can write to the work tree."""
-    python: str
 
 
 class Ran(Answer):

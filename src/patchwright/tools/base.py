@@ -1,20 +1,22 @@
 """The Tool protocol."""
 
 from importlib.resources import files
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from patchwright.schema.messages import ToolSpec
 from patchwright.schema.record import Record
 
 A_contra = TypeVar("A_contra", bound=BaseModel, contravariant=True)
 
+_CLUTTER = {"title", "default", "additionalProperties", "exclusiveMinimum", "$defs"}
+
 
 class Arguments(BaseModel):
     """The base of a tool's arguments. Unknown ones are refused, so that a misspelt one is noticed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
 class Observation(Record):
@@ -47,7 +49,24 @@ def description_of(name: str) -> str:
     return files("patchwright.tools").joinpath(f"{name}.md").read_text(encoding="utf-8").strip()
 
 
-def spec_of(tool: Tool[BaseModel]) -> ToolSpec:
-    """A tool as the policy sees it."""
+def spec_of(tool: Tool[Any]) -> ToolSpec:
+    """A tool as the policy sees it: a flat schema with what a reader needs, since it is part of every prompt."""
     schema = tool.arguments.model_json_schema()
-    return ToolSpec(name=tool.name, description=description_of(tool.name), parameters=schema)
+    parameters = _pruned(schema, schema.get("$defs", {}))
+    parameters.pop("description", None)  # the docstring of the arguments' class
+    return ToolSpec(name=tool.name, description=description_of(tool.name), parameters=parameters)
+
+
+def _pruned(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, JsonValue]:
+    """Without titles, defaults, references and null, which an optional argument is by being left out."""
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        (only,) = (option for option in schema["anyOf"] if option != {"type": "null"})
+        schema = only | {key: value for key, value in schema.items() if key != "anyOf"}
+    kept = {key: value for key, value in schema.items() if key not in _CLUTTER}
+    if "properties" in kept:
+        kept["properties"] = {name: _pruned(field, definitions) for name, field in kept["properties"].items()}
+    if "items" in kept:
+        kept["items"] = _pruned(kept["items"], definitions)
+    return kept

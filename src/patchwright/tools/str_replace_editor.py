@@ -1,168 +1,193 @@
-"""str_replace_editor: view and edit files. Name and fields are those of OpenHands' CodeAct agent."""
+"""str_replace_editor: view and edit files. Name, fields and semantics are those of OpenHands' CodeAct agent."""
 
-import json
-from typing import Annotated, Literal
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, JsonValue
+from pydantic import BaseModel, Field, model_validator
 
 from patchwright.errors import ToolError
 from patchwright.sandbox.base import Sandbox
+from patchwright.tools import misses
 from patchwright.tools.base import Arguments, Observation
 from patchwright.tools.diff import diff_of
-from patchwright.tools.edits import inserted, replaced_once, snippet
 from patchwright.tools.paths import existing, short
 from patchwright.tools.syntax import broken_by
-from patchwright.tools.text import bounded, numbered_head
+from patchwright.tools.text import bounded, counted, numbered, numbered_head
 from patchwright.tools.text_file import TextFile, new_file, parse
-from patchwright.tools.undo import Edit, EditLog, digest
+from patchwright.tools.undo import EditLog, digest
 
-LISTED_ENTRIES = 400
-
-
-def _as_range(value: JsonValue) -> JsonValue:
-    """Models often write the range as a string."""
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+_CONTEXT_LINES = 4
+_LISTED = 500
+_NEEDED = {"create": ("file_text",), "str_replace": ("old_str",), "insert": ("insert_line", "new_str")}
 
 
 class EditorArguments(Arguments):
-    command: Literal["view", "create", "str_replace", "insert", "undo_edit"] = Field(description="What to do.")
-    path: str = Field(min_length=1, description="The file or directory, relative to the work tree.")
-    file_text: str | None = Field(None, description="create: the contents.")
-    old_str: str | None = Field(None, description="str_replace: the lines to replace, exactly as in the file.")
-    new_str: str | None = Field(None, description="str_replace, insert: the new lines.")
-    insert_line: int | None = Field(None, ge=0, description="insert: the line after which to insert.")
-    view_range: Annotated[list[int] | None, BeforeValidator(_as_range)] = Field(
-        None, min_length=2, max_length=2, description="view: first and last line; -1 is the end."
+    command: Literal["view", "create", "str_replace", "insert", "undo_edit"]
+    path: str = Field(description="File or directory, e.g. src/main.py.")
+    file_text: str | None = Field(None, description="For create.")
+    old_str: str | None = Field(None, description="For str_replace: whole lines of the file, copied exactly.")
+    new_str: str | None = Field(None, description="For str_replace and insert.")
+    insert_line: int | None = Field(None, description="For insert; 0 is the beginning.")
+    view_range: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="For view: [first, last] line; -1 is the end."
     )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for name in _NEEDED.get(self.command, ()):
+            if name not in self.model_fields_set:
+                raise ValueError(f'{self.command} needs the argument "{name}"')
+        return self
 
 
 class StrReplaceEditor:
-    """Edits keep line ends, encoding and mode of a file. A view holds at most `limit_chars` characters."""
+    """Views and edits files through the sandbox; observations hold about `limit_chars` characters at most."""
 
     name = "str_replace_editor"
     arguments: type[BaseModel] = EditorArguments
 
     def __init__(self, sandbox: Sandbox, limit_chars: int) -> None:
-        self._sandbox = sandbox
-        self._limit_chars = limit_chars
+        self.sandbox = sandbox
+        self.limit_chars = limit_chars
         self._log = EditLog()
 
     async def run(self, arguments: EditorArguments) -> Observation:
         match arguments.command:
             case "view":
-                return await self._view(arguments)
+                return await self._view(arguments.path, arguments.view_range)
             case "create":
-                return await self._create(arguments)
+                return await self._create(arguments.path, arguments.file_text or "")
             case "str_replace":
-                return await self._replace(arguments)
+                return await self._str_replace(arguments.path, arguments.old_str or "", arguments.new_str or "")
             case "insert":
-                return await self._insert(arguments)
+                return await self._insert(arguments.path, arguments.insert_line or 0, arguments.new_str or "")
             case "undo_edit":
-                return await self._undo(arguments.path)
+                return await self._undo_edit(arguments.path)
 
-    async def _view(self, arguments: EditorArguments) -> Observation:
-        info = await existing(self._sandbox, arguments.path)
+    async def _view(self, path: str, view_range: list[int] | None) -> Observation:
+        info = await existing(self.sandbox, path)
         if info.kind == "directory":
-            return await self._list(arguments.path)
-        file = await self._read(arguments.path)
-        first, last = _range(arguments.view_range, len(file.lines))
-        text, shown = numbered_head(file.lines[first - 1 : last], first, self._limit_chars)
-        if first + shown - 1 < last:
-            text += f"\n[… cut at line {first + shown - 1} of {len(file.lines)}; use view_range for the rest]"
-        return Observation(text=text or "(the file is empty)")
+            return await self._view_directory(path)
+        lines = (await self._read(path))[1].lines
+        if not lines:
+            return Observation(text=f"{self._short(path)} is empty.")
+        first, last = _range(view_range, len(lines))
+        text, shown = numbered_head(lines[first - 1 : last], first, self.limit_chars - 200)
+        end = first + shown - 1
+        note = f"{self._short(path)}, lines {first}-{end} of {len(lines)}"
+        if end < last:
+            note += f"; view_range [{end + 1}, {last}] shows the next"
+        return Observation(text=f"{text}\n[{note}]")
 
-    async def _list(self, path: str) -> Observation:
-        entries = await self._sandbox.list(path, depth=2, limit=LISTED_ENTRIES)
-        names = (short(entry.path, self._sandbox.root) + "/" * (entry.kind == "directory") for entry in entries)
-        return Observation(text=bounded("\n".join(names) or "(the directory is empty)", self._limit_chars))
+    async def _view_directory(self, path: str) -> Observation:
+        entries = await self.sandbox.list(path, depth=2, limit=_LISTED)
+        marks = {"directory": "/", "symlink": "@"}
+        listed = [f"{self._short(entry.path)}{marks.get(entry.kind, '')}" for entry in entries]
+        more = ", the first of more" if len(entries) == _LISTED else ""
+        note = f"[{counted(len(entries), 'entry')} two levels deep in {self._short(path)}{more}; hidden ones left out]"
+        return Observation(text=bounded("\n".join([*listed, note]), self.limit_chars))
 
-    async def _create(self, arguments: EditorArguments) -> Observation:
-        text = _given(arguments.file_text, "create", "file_text")
-        if await self._sandbox.info(arguments.path):
-            raise ToolError(f"{arguments.path} exists already; use str_replace to change it")
-        return await self._write(arguments.path, None, None, new_file(text), line=1)
+    async def _create(self, path: str, file_text: str) -> Observation:
+        if info := await self.sandbox.info(path):
+            raise ToolError(
+                f"{self._short(path)}: there is a {info.kind} already, and create does not overwrite; view it, "
+                "then change it with str_replace or insert"
+            )
+        return await self._save(path, None, None, new_file(file_text), start=0, end=len(file_text))
 
-    async def _replace(self, arguments: EditorArguments) -> Observation:
-        old = _given(arguments.old_str, "str_replace", "old_str")
-        data, file = await self._open(arguments.path)
-        try:
-            edited, line = replaced_once(file, old, arguments.new_str or "")
-        except ToolError as error:
-            raise ToolError(f"{arguments.path}: {error}") from None
-        return await self._write(arguments.path, data, file, edited, line)
+    async def _str_replace(self, path: str, old_str: str, new_str: str) -> Observation:
+        data, file = await self._read(path)
+        old, new = old_str.replace("\r\n", "\n"), new_str.replace("\r\n", "\n")
+        if not old:
+            raise ToolError("old_str is empty: give the lines to replace, or use insert")
+        if old == new:
+            raise ToolError("old_str and new_str are the same: this changes nothing")
+        if _lacks_final_newline(file, old):
+            old, new = old.removesuffix("\n"), new.removesuffix("\n")
+        if file.text.count(old) != 1:
+            text = misses.explain(self._short(path), file, old, new)
+            return Observation(text=bounded(text, self.limit_chars), failed=True)
+        start = file.text.index(old)
+        edited = file.replaced(start, start + len(old), new)
+        return await self._save(path, data, file, edited, start, start + len(new))
 
-    async def _insert(self, arguments: EditorArguments) -> Observation:
-        if arguments.insert_line is None:
-            raise ToolError("insert needs insert_line")
-        text = _given(arguments.new_str, "insert", "new_str")
-        data, file = await self._open(arguments.path)
-        edited = inserted(file, arguments.insert_line, text)
-        return await self._write(arguments.path, data, file, edited, arguments.insert_line + 1)
-
-    async def _undo(self, path: str) -> Observation:
-        edit = self._log.last(path)
-        if edit is None:
-            raise ToolError(f"{path}: there is no edit of this file to take back")
-        now = await self._sandbox.read(path)
-        if digest(now) != edit.after_digest:
-            raise ToolError(f"{path} was changed by something else since; edit it by hand")
-        await self._restore(edit)
-        self._log.drop(edit)
-        before = parse(edit.before).text if edit.before is not None else None
-        return Observation(text=f"The last edit of {path} is taken back.", diff=diff_of(path, parse(now).text, before))
-
-    async def _restore(self, edit: Edit) -> None:
-        if edit.before is None:
-            await self._sandbox.remove(edit.path)
+    async def _insert(self, path: str, insert_line: int, new_str: str) -> Observation:
+        data, file = await self._read(path)
+        lines, new = file.lines, new_str.replace("\r\n", "\n")
+        if not 0 <= insert_line <= len(lines):
+            raise ToolError(f"insert_line {insert_line} is not in the file; it has {counted(len(lines), 'line')}")
+        start = sum(len(line) + 1 for line in lines[:insert_line])
+        if start > len(file.text):
+            start, new = start - 1, "\n" + new.removesuffix("\n")
         else:
-            await self._sandbox.write(edit.path, edit.before)
+            new = new.removesuffix("\n") + "\n"
+        return await self._save(path, data, file, file.replaced(start, start, new), start, start + len(new))
 
-    async def _write(
-        self, path: str, data: bytes | None, before: TextFile | None, after: TextFile, line: int
+    async def _undo_edit(self, path: str) -> Observation:
+        key = await self._key(path)
+        edit = self._log.last(key)
+        if edit is None:
+            raise ToolError(f"{self._short(path)}: there is no edit of this file to undo")
+        data, file = await self._read(path)
+        if digest(data) != edit.after_digest:
+            raise ToolError(
+                f"{self._short(path)}: something else has changed the file since that edit, so it is left as it is; "
+                "view it and edit it"
+            )
+        if edit.before is None:
+            await self.sandbox.remove(path)
+        else:
+            await self.sandbox.write(path, edit.before)
+        self._log.drop(edit)
+        before = None if edit.before is None else parse(edit.before).text
+        text = f"{self._short(path)}: undid the last edit" + (
+            ", which had created the file." if before is None else "."
+        )
+        return Observation(text=text, diff=diff_of(self._short(path), file.text, before))
+
+    async def _save(
+        self, path: str, data: bytes | None, before: TextFile | None, after: TextFile, start: int, end: int
     ) -> Observation:
+        """Write `after` in place of `data`; `start` to `end` is what is new in its text."""
         written = after.to_bytes()
-        await self._sandbox.write(path, written)
-        self._log.add(path, data, written)
-        old_text = before.text if before else None
-        height = after.text.count("\n") - (old_text or "").count("\n")
-        text = f"{path} now reads:\n{snippet(after, line, max(height, 0))}"
+        await self.sandbox.write(path, written)
+        self._log.add(await self._key(path), data, written)
+        name, old_text = self._short(path), before.text if before else None
+        parts = [f"{name}: {'created' if before is None else 'edited'}.", self._snippet(after, start, end)]
         if problem := await broken_by(path, old_text, after.text):
-            text = f"This edit breaks the syntax of {path}: line {problem.line}: {problem.message}\n{text}"
-        shown = short(self._sandbox.root / path, self._sandbox.root)
-        return Observation(text=bounded(text, self._limit_chars), diff=diff_of(shown, old_text, after.text))
+            parts.append(f"WARNING: the file does not parse any more: line {problem.line}: {problem.message}.")
+        return Observation(text="\n".join(filter(None, parts)), diff=diff_of(name, old_text, after.text))
 
-    async def _open(self, path: str) -> tuple[bytes, TextFile]:
-        info = await existing(self._sandbox, path)
-        if info.kind == "directory":
-            raise ToolError(f"{path} is a directory")
-        data = await self._sandbox.read(path)
-        return data, _parsed(path, data)
+    def _snippet(self, file: TextFile, start: int, end: int) -> str:
+        lines = file.lines
+        first = max(1, file.text.count("\n", 0, start) + 1 - _CONTEXT_LINES)
+        last = file.text.count("\n", 0, end) + 1 + _CONTEXT_LINES
+        # The policy knows what it wrote: this is to see that it stands in the right place.
+        return bounded(numbered(lines[first - 1 : last], first), min(self.limit_chars, 3000))
 
-    async def _read(self, path: str) -> TextFile:
-        return _parsed(path, await self._sandbox.read(path))
+    async def _read(self, path: str) -> tuple[bytes, TextFile]:
+        await existing(self.sandbox, path)
+        data = await self.sandbox.read(path)
+        try:
+            return data, parse(data)
+        except ToolError as error:
+            raise ToolError(f"{self._short(path)}: {error}") from None
 
+    async def _key(self, path: str) -> str:
+        return (await existing(self.sandbox, path)).path
 
-def _parsed(path: str, data: bytes) -> TextFile:
-    try:
-        return parse(data)
-    except ToolError as error:
-        raise ToolError(f"{path}: {error}") from None
-
-
-def _given(value: str | None, command: str, field: str) -> str:
-    if value is None:
-        raise ToolError(f"{command} needs {field}")
-    return value
+    def _short(self, path: str) -> str:
+        return short(PurePosixPath(path), self.sandbox.root)
 
 
-def _range(wanted: list[int] | None, lines: int) -> tuple[int, int]:
-    if wanted is None:
-        return 1, max(1, lines)
-    first, last = wanted
-    last = lines if last == -1 else min(last, lines)
-    if not 1 <= first <= max(1, last):
-        raise ToolError(f"view_range {wanted} does not lie in the file, which has {lines} lines")
+def _range(view_range: list[int] | None, count: int) -> tuple[int, int]:
+    first, last = view_range or (1, -1)
+    last = count if last == -1 else min(last, count)
+    if not 1 <= first <= last:
+        raise ToolError(f"view_range {view_range} is not in the file; it has {counted(count, 'line')}, counted from 1")
     return first, last
+
+
+def _lacks_final_newline(file: TextFile, old: str) -> bool:
+    """Whether `old` would match the end of the file, if that ended in a newline as a view makes it look."""
+    return old.endswith("\n") and old not in file.text and file.text.endswith(old[:-1])

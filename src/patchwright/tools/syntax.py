@@ -62,7 +62,7 @@ async def _python_problem(text: str) -> SyntaxProblem | None:
         sys.executable, "-I", "-S", "-c", source, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        answer, _ = await asyncio.wait_for(process.communicate(text.encode()), _TIMEOUT_S)
+        answer, _ = await asyncio.wait_for(process.communicate(text.encode("utf-8", "surrogatepass")), _TIMEOUT_S)
     except TimeoutError:
         return None
     finally:
@@ -76,7 +76,7 @@ def _javascript_problem(text: str) -> SyntaxProblem | None:
     import tree_sitter_javascript
     from tree_sitter import Language, Parser
 
-    source = text.encode()
+    source = text.encode("utf-8", "surrogatepass")
     node = Parser(Language(tree_sitter_javascript.language())).parse(source).root_node
     if not node.has_error:
         return None

@@ -39,16 +39,15 @@ class TextFile:
 
     def replaced(self, start: int, end: int, new: str) -> "TextFile":
         """With `text[start:end]` replaced. New line breaks are like the one before them."""
-        new = new.replace("\r\n", "\n")
-        text = self.text[:start] + new + self.text[end:]
+        old, new = self.text[start:end], new.replace("\r\n", "\n")
         # Breaks that old and new share stay what they are, also in a file that mixes them.
-        old = self.text[start:end]
-        start += len(os.path.commonprefix([old, new]))
-        old, new = self.text[start:end], new[len(new) - (len(text) - len(self.text)) - (end - start) :]
-        end -= len(os.path.commonprefix([old[::-1], new[::-1]]))
-        before, gone = self.text.count("\n", 0, start), self.text.count("\n", start, end)
-        added = gone + text.count("\n") - len(self.breaks)
+        prefix = len(os.path.commonprefix([old, new]))
+        suffix = len(os.path.commonprefix([old[prefix:][::-1], new[prefix:][::-1]]))
+        before = self.text.count("\n", 0, start + prefix)
+        gone = old.count("\n", prefix, len(old) - suffix)
+        added = new.count("\n", prefix, len(new) - suffix)
         breaks = (*self.breaks[:before], *(self._break_near(before),) * added, *self.breaks[before + gone :])
+        text = self.text[:start] + new + self.text[end:]
         return replace(self, text=text, breaks=breaks, encoding=self._encoding_of(text))
 
     def to_bytes(self) -> bytes:
