@@ -30,7 +30,8 @@ LONG = "".join(f"line {n}\n" for n in range(30))
 TEXTS = LINES.map("\n".join) | st.sampled_from([LONG, LONG + "more", LONG.replace("\n", "\r\n"), "\f\v\x85\u2028\n"])
 CONTENTS = TEXTS.map(str.encode) | st.binary(max_size=30) | st.just("größe\n".encode("latin-1") * 20)
 FILES = st.builds(Node, CONTENTS, st.sampled_from([0o644, 0o755, 0o600]))
-LINKS = st.builds(Node, st.sampled_from([b"a", b"../outside", "é".encode()]), st.just(0))
+# No link to itself: `git apply` cannot put a directory in the place of one (it takes ELOOP for an error).
+LINKS = st.builds(Node, st.sampled_from([b"nowhere", b"../outside", "größe".encode()]), st.just(0))
 TREES = st.dictionaries(PATHS, FILES | LINKS, max_size=6)
 
 

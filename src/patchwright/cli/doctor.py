@@ -1,6 +1,7 @@
 """`patchwright doctor`: whether this machine has what Patchwright needs, a line each."""
 
 import asyncio
+import os
 import platform
 import shutil
 import sys
@@ -71,9 +72,10 @@ async def _sandbox(settings: Settings) -> str:
 
 
 async def _search(settings: Settings) -> str:
-    from patchwright.tools.search import find_ripgrep
-
-    return str(find_ripgrep())
+    path = shutil.which("rg", path=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}")
+    if path is None:
+        raise PatchwrightError("ripgrep is not installed", hint="pip install ripgrep")
+    return path
 
 
 async def _engine(settings: Settings) -> str:

@@ -51,11 +51,14 @@ class Toolchains:
         if directory in self._seen or not directory.is_absolute() or not _is_readable(directory):
             return
         self._seen.add(directory)
-        if _is_below(directory.resolve(), self._work_tree):
-            self._add_interpreters(directory)
+        real = directory.resolve()
+        if _is_below(real, self._work_tree):
+            self._add_interpreters(real)
             return
-        for place in (directory, directory.resolve()):
-            self._found.update(part for part in self._parts(place) if self._may_show(part))
+        self._found.update(part for part in self._parts(directory) if self._may_show(part))
+        if real != directory:
+            self._add_programs(real)
+            return
         for target in _targets(directory):
             self._add_target(target)
         self._add_programs(_base_of(directory.parent))

@@ -19,7 +19,7 @@ class MalformedCall(ToolError):
 
 def read_arguments(spec: ToolSpec, model: type[BaseModel], raw: str) -> BaseModel:
     """Raises MalformedCall. Slips that leave no doubt are forgiven: see `_forgiven`."""
-    given = {name: value for name, value in _object(spec, raw).items() if value is not None}
+    given: dict[str, JsonValue] = {name: value for name, value in _object(spec, raw).items() if value is not None}
     try:
         return model.model_validate(given)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""A program, not a module to import: compiles the source on stdin and writes its first syntax error, or null, as JSON."""
+"""A program, not a module: compiles the source on stdin and writes its first syntax error, or null, as JSON."""
 
 import json
 import resource

@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _KILL_ROUNDS = 100
@@ -19,12 +19,14 @@ _INTERVAL_PER_LOOK = 20
 class Process:
     """One row of the process table."""
 
-    __slots__ = ("parent", "pid", "resident_bytes", "session")
+    __slots__ = ("identity", "parent", "pid", "resident_bytes", "session")
 
     def __init__(self, pid: int, fields: list[bytes]) -> None:
         self.pid = pid
         self.parent = int(fields[1])
         self.session = int(fields[3])
+        # The kernel uses a number again some day, but not with the same start.
+        self.identity = (pid, fields[19])
         self.resident_bytes = int(fields[21]) * resource.getpagesize()
 
 
@@ -38,20 +40,35 @@ class Processes:
         table = list(_table())
         return table if self._is_init else _descendants(table, os.getpid())
 
-    def signal_command(self, leader: int, number: int) -> list[Process]:
-        """To the leader's session and descendants: what `timeout` and `set -m` start leaves the group only."""
-        found = self._of_command(leader)
+    def of_command(self, leader: int, known: Iterable[Process] = ()) -> list[Process]:
+        """The leader's session, its descendants, and those of the ones already known to belong to the command.
+
+        What `timeout` and `set -m` start leaves the leader's group, what `setsid` starts even its session.
+        """
+        table = list(_table())
+        identities = {process.identity for process in known}
+        members = [process for process in table if leader in (process.session, process.pid)]
+        members += [process for process in table if process.identity in identities]
+        for process in tuple(members):
+            members += _descendants(table, process.pid)
+        return list({process.pid: process for process in members}.values())
+
+    def interrupt_command(self, leader: int) -> list[Process]:
+        """Ask it to stop. Returns who was asked, since orphans cannot be told from daemons later."""
+        found = self.of_command(leader)
         for process in found:
-            _signal(process.pid, number)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, number)
+            _signal(process.pid, signal.SIGINT)
         return found
 
-    def kill_command(self, leader: int) -> None:
+    def kill_command(self, leader: int, known: Iterable[Process] = ()) -> None:
         """Again and again, for what was forked while the table was read."""
+        found = list(known)
         for _ in range(_KILL_ROUNDS):
-            if all(process.pid == leader for process in self.signal_command(leader, signal.SIGKILL)):
+            found = self.of_command(leader, found)
+            if not found:
                 return
+            for process in found:
+                _signal(process.pid, signal.SIGKILL)
 
     def kill_all(self) -> None:
         if self._is_init:
@@ -65,12 +82,6 @@ class Processes:
                 _signal(process.pid, signal.SIGKILL)
             if not found:
                 return
-
-    def _of_command(self, leader: int) -> list[Process]:
-        table = list(_table())
-        found = {process.pid: process for process in _descendants(table, leader)}
-        found.update((process.pid, process) for process in table if leader in (process.session, process.pid))
-        return list(found.values())
 
 
 class Watchdog:

@@ -25,7 +25,7 @@ from typing import Any
 from patchwright.sandbox.inside.channel import Channel, Refused, shown
 from patchwright.sandbox.inside.files import Files
 from patchwright.sandbox.inside.output import Output
-from patchwright.sandbox.inside.processes import Processes, Watchdog, reap
+from patchwright.sandbox.inside.processes import Process, Processes, Watchdog, reap
 from patchwright.sandbox.inside.shell import Child, Shell
 
 _CHUNK_BYTES = 1 << 20
@@ -129,21 +129,20 @@ class Supervisor:
     def _see_through(self, child: Child, number: int, deadline: float) -> bool:
         """Until the command has ended: by itself, on SIGINT, or killed. True when it ran out of time."""
         kill_at = deadline + self._grace_s
-        timed_out = False
+        asked: list[Process] | None = None
         while child.exit_code is None:
             now = time.monotonic()
             if self._channel.closed or self._cancelled == number or now >= kill_at:
-                self._processes.kill_command(child.pid)
-            elif now >= deadline and not timed_out:
-                self._processes.signal_command(child.pid, signal.SIGINT)
-            timed_out = timed_out or now >= deadline
+                self._processes.kill_command(child.pid, asked or ())
+            elif now >= deadline and asked is None:
+                asked = self._processes.interrupt_command(child.pid)
             self._watch(child)
-            until = kill_at if timed_out else deadline
+            until = deadline if asked is None else kill_at
             self._wait(min(_WATCH_INTERVAL_S, max(0.01, until - time.monotonic())))
-        if timed_out:
-            # Its background jobs ignore SIGINT, and belong to what ran out of time.
-            self._processes.kill_command(child.pid)
-        return timed_out
+        if asked is not None:
+            # Background jobs ignore SIGINT, and belong to what ran out of time.
+            self._processes.kill_command(child.pid, asked)
+        return asked is not None
 
     def _drain(self, child: Child) -> None:
         """Take what is in the pipe; whoever still holds it may go on printing, but nobody listens."""
