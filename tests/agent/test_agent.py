@@ -154,13 +154,13 @@ async def test_a_denied_call_is_not_run_and_a_stop_ends_the_run_as_refused(repos
     assert finish_of(events).reason == "refused"
 
 
-async def test_a_full_window_is_compacted_once_and_the_run_goes_on(repository: Path) -> None:
+async def test_a_full_window_is_compacted_and_the_run_goes_on(repository: Path) -> None:
     noise = bash("seq 1 400")
     policy = ScriptedPolicy([noise, bash("seq 2 400"), bash("seq 3 400"), FINISH], context_tokens=2000)
     events = await events_of(repository, policy)
     compactions = [event for event in events if isinstance(event, HistoryCompacted)]
-    assert len(compactions) == 1
-    assert compactions[0].tokens_after < compactions[0].tokens_before
+    assert compactions
+    assert all(event.tokens_after < event.tokens_before for event in compactions)
     assert finish_of(events).reason == "done"
     assert all(step.prompt_tokens <= 2000 * 3 // 4 for step in steps_of(events))
 

@@ -22,7 +22,7 @@ class Modes:
 
 def read_modes(root: Path, paths: Iterable[str]) -> Modes:
     """The modes that the regular files among `paths` have now."""
-    found = {path: mode for path in paths if (mode := _file_mode(root / path)) is not None}
+    found = {path: mode for path in paths if (mode := _file_mode(root, path)) is not None}
     plain = _commonest((mode for mode in found.values() if not mode & stat.S_IXUSR), default=0o644)
     executable = _commonest((mode for mode in found.values() if mode & stat.S_IXUSR), default=0o755)
     others = {path: mode for path, mode in found.items() if mode not in (plain, executable)}
@@ -31,7 +31,7 @@ def read_modes(root: Path, paths: Iterable[str]) -> Modes:
 
 def write_modes(root: Path, modes: Mapping[str, int]) -> tuple[str, ...]:
     """Give each regular file its mode; the paths whose mode was another."""
-    changed = [path for path, mode in modes.items() if _file_mode(root / path) not in (None, mode)]
+    changed = [path for path, mode in modes.items() if _file_mode(root, path) not in (None, mode)]
     for path in changed:
         (root / path).chmod(modes[path])
     return tuple(changed)
@@ -42,9 +42,10 @@ def _commonest(modes: Iterable[int], *, default: int) -> int:
     return ranked[0][0] if ranked else default
 
 
-def _file_mode(path: Path) -> int | None:
+def _file_mode(root: Path, path: str) -> int | None:
+    """The permission bits of a regular file, None for anything else."""
     try:
-        status = os.lstat(path)
+        mode = os.lstat(f"{root}/{path}").st_mode  # a Path for each of thousands of files takes longer than the call
     except OSError:
         return None
-    return status.st_mode & 0o777 if stat.S_ISREG(status.st_mode) else None
+    return mode & 0o777 if stat.S_ISREG(mode) else None

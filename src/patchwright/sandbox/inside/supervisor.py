@@ -201,6 +201,8 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
+    # Python would turn it into an exception; by default, process 1 gets no signal from its own namespace.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     config = _configuration(channel)
     _harden(config["memory_bytes"])
     Supervisor(channel, config).serve()
