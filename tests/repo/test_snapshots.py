@@ -272,7 +272,7 @@ async def test_unchanged_tree_is_taken_without_reading_a_file(root: Path, snapsh
 
     assert snapshot.tree == first.tree
     assert {path: path.stat().st_atime_ns for path in root.glob("file*.py")} == read_before
-    assert min(durations_s) < 0.2
+    assert min(durations_s) < 0.5
 
 
 async def test_two_at_once_wait_for_each_other(root: Path, store_dir: Path) -> None:

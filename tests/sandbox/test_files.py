@@ -39,36 +39,28 @@ async def test_a_symlink_inside_is_written_through(sandbox: Sandbox, work_tree: 
     assert (work_tree / "hello.txt").read_bytes() == b"through"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/etc/new",
-        "../../../../../../../../../opt/new",
-        "out/new",
-        "dangling",
-        "/proc/self/oom_score_adj",
-        "up/../out/new",
-    ],
-)
-async def test_nothing_outside_the_work_tree_can_be_changed(sandbox: Sandbox, work_tree: Path, path: str) -> None:
+async def test_nothing_outside_the_work_tree_can_be_changed(sandbox: Sandbox, work_tree: Path) -> None:
     (work_tree / "up").mkdir()
     (work_tree / "out").symlink_to("/usr/share")
     (work_tree / "dangling").symlink_to("/opt/not/there")
-    with pytest.raises(ToolError, match=r": outside the sandbox, where only the work tree and /tmp may be changed$"):
-        await sandbox.write(path, b"")
-    if path != "dangling":
-        with pytest.raises(ToolError, match=": outside the sandbox"):
+    refused = r": outside the sandbox, where only the work tree and /tmp may be changed$"
+    for path in ("/etc/new", "../../../../../../../../../opt/new", "out/new", "/proc/self/comm", "up/../out/new"):
+        with pytest.raises(ToolError, match=refused):
+            await sandbox.write(path, b"")
+        with pytest.raises(ToolError, match=refused):
             await sandbox.remove(path)
+    with pytest.raises(ToolError, match=refused):
+        await sandbox.write("dangling", b"")
 
 
-@pytest.mark.parametrize("path", [".git/config", ".git/hooks/post-commit", "sub/.git/config", "alias/config", ".git"])
-async def test_the_git_directory_can_be_read_and_not_changed(sandbox: Sandbox, work_tree: Path, path: str) -> None:
+async def test_the_git_directory_can_be_read_and_not_changed(sandbox: Sandbox, work_tree: Path) -> None:
     (work_tree / "alias").symlink_to(".git")
     before = (work_tree / ".git/config").read_bytes()
-    with pytest.raises(ToolError, match=r"git directory, which|since the git directory|is a directory"):
-        await sandbox.write(path, b"x")
-    with pytest.raises(ToolError):
-        await sandbox.remove(path)
+    for path in (".git/config", ".git/hooks/post-commit", "sub/.git/config", "alias/config"):
+        with pytest.raises(ToolError, match=": permission denied, since the git directory is read-only"):
+            await sandbox.write(path, b"x")
+        with pytest.raises(ToolError, match=": permission denied, since the git directory is read-only"):
+            await sandbox.remove(path)
     assert await sandbox.read(".git/config") == before == (work_tree / ".git/config").read_bytes()
 
 

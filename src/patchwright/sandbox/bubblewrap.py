@@ -24,12 +24,16 @@ _HIDDEN_DIRECTORIES = (
     "/home", "/root", "/tmp", "/var/tmp", "/run", "/var/run", "/mnt", "/media", "/var/spool", "/var/mail", "/var/log",
     "/etc/ssh", "/etc/ssl/private", "/etc/sudoers.d", "/etc/kubernetes", "/etc/docker", "/var/lib/docker",
     "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet", "/var/lib/lxd", "/var/lib/incus", "/var/snap/lxd",
+    "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/tracing", "/sys/fs/bpf",
 )
 _HIDDEN_FILES = (
     "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/krb5.keytab",
     "/etc/security/opasswd",
 )
 # fmt: on
+# For root without any capability the kernel still lets the owner write: core_pattern runs a program as root.
+# bubblewrap itself covers only those whose directory can be written to.
+_PROC_READ_ONLY = ("acpi", "bus", "driver", "fs", "irq", "mtrr", "scsi", "sys", "sysrq-trigger")
 # Room for the mount points in a directory that is merely hidden.
 _EMPTY_BYTES = 1 << 20
 _SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")
@@ -83,9 +87,10 @@ def _view(work_tree: Path, settings: SandboxSettings, interpreter: Path) -> list
     git = git_paths(work_tree)
     return [
         *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
+        *_bound("--ro-bind", (Path("/proc") / name for name in _PROC_READ_ONLY if (Path("/proc") / name).exists())),
         *_empty(hidden, home, settings.scratch_bytes),
-        *_masked(hidden, work_tree, settings),
         *_bound("--ro-bind", visible),
+        *_masked(settings, hidden, visible),
         *_bound("--bind", [work_tree]),
         *_bound("--ro-bind", git),
     ]
@@ -121,14 +126,16 @@ def _empty(hidden: Iterable[Path], home: Path, scratch_bytes: int) -> list[str]:
     return options
 
 
-def _masked(hidden: list[Path], work_tree: Path, settings: SandboxSettings) -> list[str]:
-    files = [Path(place) for place in (*_HIDDEN_FILES, *settings.hidden) if os.access(place, os.F_OK)]
-    options: list[str] = []
-    # Connecting to a socket needs no writable file system.
-    for path in sorted({file.resolve() for file in (*files, *listening_sockets())}):
-        if not any(path.is_relative_to(place) for place in (*hidden, work_tree)) and not _is_directory(path):
-            options += ["--ro-bind", "/dev/null", str(path)]
-    return options
+def _masked(settings: SandboxSettings, hidden: Iterable[Path], visible: Iterable[Path]) -> list[str]:
+    """Nothing in the place of files that hold secrets, and of sockets: to connect, a read-only root is enough."""
+    files = {Path(place).resolve() for place in (*_HIDDEN_FILES, *settings.hidden) if os.access(place, os.F_OK)}
+    covered = [path for path in files.union(listening_sockets()) if _is_shown(path, hidden, visible)]
+    nothing = (("--ro-bind", "/dev/null", str(path)) for path in sorted(covered) if not _is_directory(path))
+    return [argument for option in nothing for argument in option]
+
+
+def _is_shown(path: Path, hidden: Iterable[Path], visible: Iterable[Path]) -> bool:
+    return any(map(path.is_relative_to, visible)) or not any(map(path.is_relative_to, hidden))
 
 
 def _is_directory(path: Path) -> bool:
