@@ -10,6 +10,7 @@ from mistral_common.protocol.instruct.request import ChatCompletionRequest
 from mistral_common.protocol.instruct.validator import MistralRequestValidatorV13
 
 from patchwright.agent.limits import Limits
+from patchwright.agent.opening import INTERRUPTED, NOT_RUN
 from patchwright.agent.profile import SMALL
 from patchwright.chat.calling import CALLING
 from patchwright.errors import EngineError
@@ -207,8 +208,13 @@ async def test_a_run_cut_off_anywhere_goes_on_with_roles_that_mistral_accepts(re
     events = await events_of(repository, policy, earlier=earlier, task="Go on." if cut % 2 else "")
     assert (repository / "log").read_text() == log
     assert_mistral_accepts(policy.requests[-1])
-    unknown = {event.message.tool_call_id for event in observations_of(events) if "unknown" in event.message.content}
-    assert unknown == unanswered(earlier)
+    answers = {event.message.tool_call_id: event.message.content for event in observations_of(events)}
+    started = {event.call_id for event in earlier if isinstance(event, ToolStarted)}
+    for call_id in unanswered(earlier):
+        expected = (
+            "interrupted, outcome unknown" if call_id in started else "not run: the run was interrupted before it"
+        )
+        assert answers[call_id] == expected
 
 
 def unanswered(events: list[AnyEvent]) -> set[str]:

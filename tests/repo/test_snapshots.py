@@ -255,14 +255,12 @@ async def test_pipe_in_place_of_a_file_gives_way(root: Path, snapshots: Snapshot
     assert state_of(root) == before
 
 
-async def test_unchanged_tree_is_taken_without_reading_a_file(root: Path, snapshots: Snapshots) -> None:
+async def test_unchanged_tree_is_taken_from_the_stat_cache(root: Path, snapshots: Snapshots, store_dir: Path) -> None:
     for number in range(50):
         (root / f"file{number}.py").write_text(f"{number}\n" * 50)
     first = await snapshots.take("before")
-    for path in root.glob("file*.py"):  # older than the index, so that the stat cache is to be trusted
-        os.utime(path, (1_000_000_000, 1_000_000_000))
-    await snapshots.take("cached")
-    read_before = {path: path.stat().st_atime_ns for path in root.glob("file*.py")}
+    (index,) = store_dir.glob("*/index")
+    written_ns = index.stat().st_mtime_ns
 
     durations_s: list[float] = []
     for _ in range(5):
@@ -271,7 +269,7 @@ async def test_unchanged_tree_is_taken_without_reading_a_file(root: Path, snapsh
         durations_s.append(asyncio.get_running_loop().time() - started_s)
 
     assert snapshot.tree == first.tree
-    assert {path: path.stat().st_atime_ns for path in root.glob("file*.py")} == read_before
+    assert index.stat().st_mtime_ns == written_ns, "files were taken in again"
     assert min(durations_s) < 0.5
 
 

@@ -14,10 +14,11 @@ from patchwright.repo.snapshot import before_run
 from patchwright.repo.snapshots import Snapshots
 from patchwright.sandbox.base import Sandbox
 from patchwright.schema.events import AnyEvent, MessageAdded, RunStarted, SnapshotTaken, TestsRun, ToolFinished
-from patchwright.schema.messages import AssistantMessage, Message, ToolMessage, UserMessage
+from patchwright.schema.messages import AssistantMessage, ToolMessage, UserMessage
 
 INSTRUCTIONS_FILE = "AGENTS.md"
 INTERRUPTED = "interrupted, outcome unknown"
+NOT_RUN = "not run: the run was interrupted before it"
 GO_ON = "The run was interrupted. Look at the state of the work tree and go on."
 
 
@@ -44,7 +45,7 @@ class Opening:
             sandbox=self.sandbox.name,
         )
         if state.history:
-            for event in taken_up(state.history, task):
+            for event in taken_up(state, task):
                 yield event
             return
         snapshot = await self.snapshots.take(before_run(self.session))
@@ -68,14 +69,13 @@ class Opening:
         return await shown_files(self.sandbox, self.files, task, tests.output if tests else "")
 
 
-def taken_up(history: tuple[Message, ...], task: str) -> list[AnyEvent]:
+def taken_up(state: RunState, task: str) -> list[AnyEvent]:
     """What to add to an interrupted history so that it can go on with roles alternating.
 
     Calls without a result are answered, never run again. A user message needs one of the policy's before it.
     """
-    events: list[AnyEvent] = [
-        ToolFinished(message=message, duration_s=0.0, failed=True) for message in _answers(history)
-    ]
+    events: list[AnyEvent] = [ToolFinished(message=message, duration_s=0.0, failed=True) for message in _answers(state)]
+    history = state.history
     if not task and (events or not isinstance(history[-1], AssistantMessage)):
         return events
     if events or not isinstance(history[-1], AssistantMessage):
@@ -83,8 +83,9 @@ def taken_up(history: tuple[Message, ...], task: str) -> list[AnyEvent]:
     return [*events, MessageAdded(message=UserMessage(content=task or GO_ON))]
 
 
-def _answers(history: tuple[Message, ...]) -> list[ToolMessage]:
+def _answers(state: RunState) -> list[ToolMessage]:
     """An answer for each call of the last reply that has none."""
+    history = state.history
     last = next((i for i in reversed(range(len(history))) if isinstance(history[i], AssistantMessage)), None)
     if last is None:
         return []
@@ -92,7 +93,7 @@ def _answers(history: tuple[Message, ...]) -> list[ToolMessage]:
     answered = {message.tool_call_id for message in rest if isinstance(message, ToolMessage)}
     calls = reply.tool_calls if isinstance(reply, AssistantMessage) else ()
     return [
-        ToolMessage(tool_call_id=call.id, name=call.name, content=INTERRUPTED)
+        ToolMessage(tool_call_id=call.id, name=call.name, content=INTERRUPTED if state.is_running(call.id) else NOT_RUN)
         for call in calls
         if call.id not in answered
     ]

@@ -86,6 +86,10 @@ class RunState:
         ]
         return next((reason for holds, reason in reasons if holds), None)
 
+    def is_running(self, call_id: str) -> bool:
+        """Whether the call was started and has no result."""
+        return call_id in self._started
+
     def needs_nudge(self, latest: Outcome) -> bool:
         """Whether the policy goes round in circles with `latest`, and has not been told so yet."""
         return self._nudged_at is None and is_stuck([*self._outcomes, latest])

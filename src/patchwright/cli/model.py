@@ -1,166 +1,125 @@
-"""`patchwright model`: list, show, fetch and remove models; say what fits into memory."""
+"""`patchwright model`: list the models, show one, fetch it, remove it, and say what fits into memory."""
 
-import json
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from patchwright.config import load_settings
-from patchwright.errors import ModelError
-from patchwright.models.catalogue import CatalogueEntry, catalogue
-from patchwright.models.gguf_file import GgufInfo, read_gguf
-from patchwright.models.hub import Hub
-from patchwright.models.memory import KvType, largest_context, machine_memory_bytes, parse_size, plan_memory
-from patchwright.models.progress import OnProgress
-from patchwright.models.progress import Progress as Report
-from patchwright.models.recipe import expected_info
-from patchwright.models.reference import ModelReference, resolve
-from patchwright.models.store import ModelStore
+if TYPE_CHECKING:
+    from patchwright.models.gguf_file import GgufInfo
+    from patchwright.models.reference import ModelReference
+    from patchwright.models.store import ModelStore
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Fetch and remove models; say what fits.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="List, fetch and remove models; say what fits into memory."
+)
 
-Name = Annotated[str, typer.Argument(help="A name from `model list`, a .gguf file, or hf:owner/repo/file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-GB = 1e9
-KV_TYPES: tuple[KvType, ...] = ("f16", "q8_0")
-DEFAULT_CONTEXT_TOKENS = 32_768
+Name = Annotated[str, typer.Argument(help="A name from `patchwright model list`, a .gguf file, or hf:owner/repo/file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """The catalogue, and what is on this machine."""
-    here = {model.name: str(model.path) for model in _store().installed()}
-    rows = [
-        {
-            "name": entry.name,
-            "size_bytes": entry.size_bytes,
-            "licence": entry.licence,
-            "path": here.pop(entry.name, None),
-        }
-        for entry in catalogue()
-    ]
-    rows += [{"name": name, "size_bytes": None, "licence": None, "path": path} for name, path in here.items()]
+    """List the models that Patchwright knows, and those that are here."""
+    from patchwright.cli.model_views import listing, print_json, print_listing
+
+    rows = listing(_store())
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    for row in rows:
-        mark = "here" if row["path"] else ""
-        typer.echo(f"{row['name']:<34} {_gb(row['size_bytes']):>9}  {row['licence'] or '':<11} {mark}".rstrip())
+        print_json(rows)
+    else:
+        print_listing(rows)
 
 
 @app.command()
 def show(name: Name, as_json: AsJson = False) -> None:
-    """What is known of a model: where it is, its architecture, its sources."""
-    reference = resolve(name)
-    path = _store().find(reference)
-    facts: dict[str, object] = {"name": reference.name, "path": str(path) if path else None}
-    if isinstance(reference, CatalogueEntry):
-        facts |= reference.model_dump(mode="json", exclude={"shape"})
-    if path is not None and path.is_file():
-        facts |= read_gguf(path).model_dump(mode="json", exclude={"name"})
+    """Say where a model comes from, and, once it is here, what its file says of it."""
+    from patchwright.cli.model_views import description, print_description, print_json
+    from patchwright.models.reference import resolve
+
+    shown = description(_store(), resolve(name))
     if as_json:
-        typer.echo(json.dumps(facts, indent=2))
-        return
-    for field, value in facts.items():
-        if value not in (None, "", [], ()):
-            typer.echo(f"{field:<20} {value}")
+        print_json(shown)
+    else:
+        print_description(shown)
 
 
 @app.command()
 def pull(name: Name) -> None:
-    """Fetch a model; interrupted, it goes on where it was. The file is checked before it gets its name."""
-    with _reporting() as report:
-        path = _store().pull(resolve(name), report)
+    """Fetch a model: going on where an earlier pull broke off, and checked before it appears under its name."""
+    import stamina.instrumentation
+
+    from patchwright.cli.model_progress import showing_progress
+    from patchwright.cli.model_views import origin
+    from patchwright.models.reference import resolve
+
+    store, reference = _store(), resolve(name)
+    if path := store.find(reference):
+        typer.echo(f"{name} is here already", err=True)
+    else:
+        stamina.instrumentation.set_on_retry_hooks([])  # its log lines would tear the progress bar
+        with showing_progress() as on_progress:
+            path = store.pull(reference, on_progress)
+        typer.echo(origin(store.receipt(reference)), err=True)
     typer.echo(path)
 
 
 @app.command()
 def rm(name: Name) -> None:
-    """Remove a fetched model."""
-    freed = _store().remove(resolve(name))
-    typer.echo(f"removed {name}, {_gb(freed)} freed")
+    """Remove a model, and what interrupted pulls have left of it."""
+    from patchwright.cli.model_views import gigabytes
+    from patchwright.models.reference import resolve
+
+    freed_bytes = _store().remove(resolve(name))
+    typer.echo(f"removed {name}, {gigabytes(freed_bytes)}", err=True)
 
 
 @app.command()
 def fit(
     name: Name,
-    context: Annotated[int, typer.Option(min=256, help="Tokens of the window.")] = DEFAULT_CONTEXT_TOKENS,
-    memory: Annotated[str | None, typer.Option(help="Such as 32GB; by default this machine's.")] = None,
+    context_tokens: Annotated[
+        int | None, typer.Option("--context", min=256, help="Tokens of the window (default: what `run` would take).")
+    ] = None,
+    memory: Annotated[str | None, typer.Option(help="Like 32GB; default: this machine's.")] = None,
+    slots: Annotated[int, typer.Option(min=1, help="Requests at once, with a window each.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Whether a model fits into memory with a context, and the longest context that does."""
-    info = _info(resolve(name))
+    """Say how much memory a model takes with a window of some length, and the longest window that fits.
+
+    Works before the model is fetched. Exit code 0 whether it fits or not.
+    """
+    from patchwright.cli.model_fit import fitting, print_fitting
+    from patchwright.cli.model_views import print_json
+    from patchwright.models.memory import machine_memory_bytes, parse_size
+    from patchwright.models.reference import resolve
+
     memory_bytes = parse_size(memory) if memory else machine_memory_bytes()
-    tokens = min(context, info.context_tokens)
-    rows = [_fit_row(info, tokens, kv_type, memory_bytes) for kv_type in KV_TYPES]
+    fits = fitting(name, _info(_store(), resolve(name)), context_tokens, memory_bytes, slots)
     if as_json:
-        typer.echo(json.dumps({"memory_bytes": memory_bytes, "context_tokens": tokens, "plans": rows}, indent=2))
-        return
-    typer.echo(f"{info.name}: {tokens} tokens in {memory_bytes / GB:.1f} GB")
-    for row in rows:
-        verdict = "fits" if row["fits"] else "does not fit"
-        typer.echo(
-            f"  KV {row['kv_type']:<4}  weights {_gb(row['weights_bytes'])}  cache {_gb(row['kv_bytes'])}  "
-            f"total {_gb(row['total_bytes'])}  {verdict}; largest context {row['largest_context_tokens']} tokens"
-        )
-
-
-def _fit_row(info: GgufInfo, tokens: int, kv_type: KvType, memory_bytes: int) -> dict[str, int | str | bool]:
-    plan = plan_memory(info, tokens, kv_type)
-    return {
-        "kv_type": kv_type,
-        "weights_bytes": plan.weights_bytes,
-        "kv_bytes": plan.kv_bytes,
-        "total_bytes": plan.total_bytes,
-        "fits": plan.total_bytes <= memory_bytes,
-        "largest_context_tokens": largest_context(info, memory_bytes, kv_type),
-    }
+        print_json(fits)
+    else:
+        print_fitting(fits)
 
 
 def _store() -> ModelStore:
+    from patchwright.config import load_settings
+    from patchwright.models.hub import Hub
+    from patchwright.models.store import ModelStore
+
     settings = load_settings()
     token = settings.hf_token.get_secret_value() if settings.hf_token else None
     return ModelStore(settings.data_dir / "models", Hub(token))
 
 
-def _info(reference: ModelReference) -> GgufInfo:
-    path = _store().find(reference)
-    if path is not None and path.is_file():
+def _info(store: ModelStore, reference: ModelReference) -> GgufInfo:
+    from patchwright.errors import ModelError
+    from patchwright.models.gguf_file import read_gguf
+    from patchwright.models.recipe import expected_info
+    from patchwright.models.reference import LocalModel
+
+    path = store.find(reference)
+    if path and path.is_file():
         return read_gguf(path)
-    if isinstance(reference, CatalogueEntry):
-        return expected_info(reference)
-    raise ModelError(f"{reference.path}: there is no such file")
-
-
-@contextmanager
-def _reporting() -> Generator[OnProgress]:
-    """A progress bar on a terminal, a line for each stage elsewhere; on stderr."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    if not console.is_terminal:
-        seen: set[tuple[str, str]] = set()
-        yield lambda report: _say_once(report, seen)
-        return
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda report: bar.update(
-            task,
-            description=f"{report.stage} {report.file}",
-            completed=report.done_bytes,
-            total=report.total_bytes,
-        )
-
-
-def _say_once(report: Report, seen: set[tuple[str, str]]) -> None:
-    if (report.stage, report.source) not in seen:
-        seen.add((report.stage, report.source))
-        typer.echo(f"{report.stage} {report.file}" + (f" from {report.source}" if report.source else ""), err=True)
-
-
-def _gb(size_bytes: object) -> str:
-    return f"{size_bytes / GB:.2f} GB" if isinstance(size_bytes, int) else "?"
+    if isinstance(reference, LocalModel):
+        raise ModelError(f"{reference.path} is not a GGUF file")
+    return expected_info(reference)

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +20,7 @@ from patchwright.cli.exit_codes import exit_code_for
 from patchwright.cli.permission import AskOnTerminal
 from patchwright.cli.views import JsonView, LiveView, PlainView, View
 from patchwright.config import Settings, load_settings
+from patchwright.engines.base import Engine
 from patchwright.errors import ConfigError, RecordError
 from patchwright.repo.work_tree import files_of, find_work_tree
 from patchwright.sandbox.kinds import SandboxKind
@@ -94,7 +95,11 @@ def run(
 async def _run(options: Options, settings: Settings) -> int:
     root = (await find_work_tree(options.repo)).root
     engine = engine_of(settings)
-    store = SessionStore(settings.state_dir / "sessions" / "sessions.sqlite")
+    with closing(SessionStore(settings.state_dir / "sessions" / "sessions.sqlite")) as store:
+        return await _work(options, settings, root, engine, store)
+
+
+async def _work(options: Options, settings: Settings, root: Path, engine: Engine, store: SessionStore) -> int:
     session, earlier = _session(store, options, settings, root)
     stop = asyncio.Event()
     job = Job(
@@ -112,6 +117,7 @@ async def _run(options: Options, settings: Settings) -> int:
     async with assembled(job, engine, settings) as agent:
         with _view(options) as view, _interrupts(stop):
             finished = await _consume(agent.run(options.task, earlier), session, view)
+        await agent.snapshots.prune()
     if options.patch:
         options.patch.write_text(finished.patch, encoding="utf-8", errors="surrogateescape", newline="")
     return exit_code_for(finished.reason)

@@ -38,7 +38,7 @@ async def find_work_tree(directory: Path) -> WorkTree:
 async def files_of(root: Path) -> tuple[str, ...]:
     """Tracked files and untracked ones that are not ignored, relative to `root`, in git's order."""
     listing = await Git(root).run("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    paths = (name.decode("utf-8", "surrogateescape") for name in listing.split(b"\0") if name)
+    paths = (name.decode("utf-8", "replace") for name in listing.split(b"\0") if name)
     return tuple(dict.fromkeys(paths))
 
 
