@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     engine: LlamaCppSettings = LlamaCppSettings()
     """The embedded engine."""
 
-    sandbox: SandboxSettings = Field(default_factory=lambda: SandboxSettings(path=os.environ.get("PATH", os.defpath)))
-    """Where commands run."""
+    sandbox: SandboxSettings = SandboxSettings()
+    """Where commands run. Their PATH is the user's own, unless one is set here."""
 
     limits: Limits = Limits()
     """How far a run may go."""
@@ -83,7 +83,7 @@ def load_settings(**flags: Any) -> Settings:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        return _with_own_path(Settings(**given))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
@@ -91,3 +91,10 @@ def load_settings(**flags: Any) -> Settings:
         raise ConfigError(f"setting {where}: {problem['msg'].lower()}", hint=hint) from None
     except (tomllib.TOMLDecodeError, SettingsError, UnicodeDecodeError) as error:
         raise ConfigError(f"{config_file()}: {error}") from None
+
+
+def _with_own_path(settings: Settings) -> Settings:
+    if "path" in settings.sandbox.model_fields_set:
+        return settings
+    sandbox = settings.sandbox.model_copy(update={"path": os.environ.get("PATH", os.defpath)})
+    return settings.model_copy(update={"sandbox": sandbox})

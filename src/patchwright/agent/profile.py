@@ -44,7 +44,7 @@ DEVSTRAL = Profile(
 SMALL = Profile(
     name="small",
     calling="json",
-    tools=("execute_bash", "str_replace_editor", "search", "finish"),
+    tools=("edit", "execute_bash", "search", "finish"),
     sampling=Sampling(temperature=0.2),
     reply_tokens=1024,
     observation_chars=4_000,

@@ -32,13 +32,8 @@ async def shown_files(sandbox: Sandbox, files: Sequence[str], task: str, failure
 
 
 def mentioned_files(task: str, failure: str, files: Sequence[str], texts: Mapping[str, str]) -> list[str]:
-    """Files of `files` that the task names, then those that define what it names, then those in the failure."""
-    ranked = [
-        *_by_path(task, files),
-        *_by_definition(task, texts),
-        *_by_module(task, files),
-        *_by_path(failure, files),
-    ]
+    """Files that the task names by path; if none, those that define what it names; else modules, or the failure's."""
+    ranked = _by_path(task, files) or _by_definition(task, texts) or _by_module(task, files) or _by_path(failure, files)
     return list(dict.fromkeys(ranked))
 
 

@@ -9,6 +9,7 @@ from patchwright.sandbox.base import Sandbox
 from patchwright.schema.messages import ToolCall, ToolSpec
 from patchwright.tools.arguments import MalformedCall, read_arguments
 from patchwright.tools.base import Observation, Tool, spec_of
+from patchwright.tools.edit import Edit
 from patchwright.tools.execute_bash import ExecuteBash
 from patchwright.tools.finish import Finish
 from patchwright.tools.plan import Plan
@@ -23,6 +24,7 @@ AnyTool = Tool[Any]
 TOOLS: dict[str, Callable[[Sandbox, int], AnyTool]] = {
     "execute_bash": ExecuteBash,
     "str_replace_editor": StrReplaceEditor,
+    "edit": Edit,
     "search": Search,
     "think": lambda sandbox, limit_chars: Think(),
     "plan": lambda sandbox, limit_chars: Plan(limit_chars),
