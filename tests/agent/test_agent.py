@@ -38,6 +38,7 @@ from .harness import Told, agent_in, events_of, finish_of, observations_of, step
 EDIT = calls(
     ("str_replace_editor", {"command": "str_replace", "path": "adder.py", "old_str": "a - b", "new_str": "a + b"})
 )
+SMALL_EDIT = calls(("edit", {"path": "adder.py", "old_str": "a - b", "new_str": "a + b"}))
 FINISH = calls(("finish", {"message": "add adds now"}))
 
 
@@ -76,12 +77,18 @@ async def test_the_small_profile_sees_the_tests_after_an_edit_and_the_files_that
     repository: Path,
 ) -> None:
     events = await events_of(
-        repository, [EDIT, FINISH], test_command=TEST_COMMAND, profile=SMALL, task="`add` subtracts."
+        repository, [SMALL_EDIT], test_command=TEST_COMMAND, profile=SMALL, task="`add` subtracts."
     )
     task = next(e.message.content for e in events if isinstance(e, MessageAdded) and e.message.role == "user")
     assert BUG in task
     assert "The tests fail" in task
     assert "The tests pass" in observations_of(events)[0].message.content
+    assert (finish_of(events).reason, finish_of(events).steps) == ("done", 1)
+
+
+async def test_the_small_profile_goes_on_after_an_edit_when_the_tests_passed_before_too(repository: Path) -> None:
+    events = await events_of(repository, [SMALL_EDIT, FINISH], test_command="true", profile=SMALL)
+    assert (finish_of(events).reason, finish_of(events).steps) == ("done", 2)
 
 
 async def test_tool_error_becomes_an_observation(repository: Path) -> None:

@@ -65,14 +65,19 @@ class ToolCalls:
             yield await self.deadline.within(self.tests.run("after"))
 
     def _judged(self, observation: Observation, state: RunState) -> Observation:
-        """The observation with what the tests showed. The run is not finished as long as they fail."""
+        """The observation with what the tests showed.
+
+        The run is not finished as long as they fail. Where they run after each edit, it is finished as soon as they
+        pass, if they failed before: a weak model that goes on after that does harm.
+        """
         tests = state.tests
         if tests is None or not (observation.finished or tests.when == "after"):
             return observation
         if observation.finished and passed(tests):
             return observation
-        text = f"{observation.text}\n\n{report(tests)}"
-        return observation.model_copy(update={"text": text, "finished": False})
+        repaired = self.tests_after_edit and state.tests_failed_before and passed(tests)
+        text = f"{report(tests)}\n\n{observation.text}" if repaired else f"{observation.text}\n\n{report(tests)}"
+        return observation.model_copy(update={"text": text, "finished": repaired})
 
     def _finished(self, call: ToolCall, observation: Observation, state: RunState, duration_s: float) -> ToolFinished:
         text = observation.text

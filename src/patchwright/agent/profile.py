@@ -24,7 +24,8 @@ class Profile(BaseModel):
     shows_mentioned_files: bool
     """Whether files that the task or the failing tests name are shown with the task: saves weak models steps."""
     tests_after_edit: bool
-    """Whether the test command runs after each edit, its result shown in the edit's observation."""
+    """Whether the test command runs after each edit, its result shown in the edit's observation. When it failed on
+    the untouched tree and passes now, the run is done."""
 
     def prompt(self) -> str:
         return files("patchwright.agent").joinpath("profiles", f"{self.name}.md").read_text(encoding="utf-8")

@@ -38,6 +38,7 @@ class RunState:
         """The contents of the work tree as they were last recorded."""
         self.tests: TestsRun | None = None
         """The last run of the test command, if the tree has not changed since."""
+        self.tests_failed_before = False
         self.finished = False
         self.last_word = ""
         """What the policy said last in its own name, or the endpoint's last error."""
@@ -70,6 +71,7 @@ class RunState:
                 self.tree, self.tests = event.tree, None
             case TestsRun():
                 self.tests = event
+                self.tests_failed_before |= event.when == "before" and event.exit_code != 0
             case _:
                 pass
 

@@ -2,6 +2,10 @@
 
 The engine's grammar holds the answer to a JSON schema (`response_format`), so the object always parses unless
 it was cut off. Observations come back as user messages.
+
+Models like to put JSON into a code fence. llama.cpp's grammar lets them and takes the fence off what it delivers;
+other servers leave it on. What is sent back as history has the fence again, so that the prefix cache, which holds
+the tokens as they were generated, covers the answers too (measured with the 1.5B: 81 % of a second request without).
 """
 
 import json
@@ -21,6 +25,7 @@ from patchwright.schema.messages import (
     ToolSpec,
 )
 
+FENCE = "```json\n"
 CUT_OFF = "the reply is not one complete JSON object. Reply with a shorter thought and a smaller change."
 
 
@@ -43,7 +48,7 @@ def body(request: Request) -> Json:
 
 def read(content: str, calls: Sequence[ToolCall]) -> tuple[AssistantMessage, str | None]:
     try:
-        step = _Step.model_validate_json(content)
+        step = _Step.model_validate_json(_without_fence(content))
     except ValidationError:
         return AssistantMessage(content=content), CUT_OFF
     call = ToolCall(id="", name=step.tool, arguments=json.dumps(step.arguments, ensure_ascii=False))
@@ -53,7 +58,7 @@ def read(content: str, calls: Sequence[ToolCall]) -> tuple[AssistantMessage, str
 def shown(content: str) -> str:
     """The thought, as far as it has come."""
     try:
-        partial = _PARTIAL.validate_json(content, experimental_allow_partial="trailing-strings")
+        partial = _PARTIAL.validate_json(_without_fence(content), experimental_allow_partial="trailing-strings")
     except ValidationError:
         return ""
     thought = partial.get("thought")
@@ -93,7 +98,13 @@ def _wire_messages(messages: Iterable[Message]) -> list[Json]:
 def _wire(message: Message) -> tuple[str, str]:
     if isinstance(message, ToolMessage):
         return "user", f"Result of {message.name}:\n{message.content}"
+    if isinstance(message, AssistantMessage):
+        return "assistant", f"{FENCE}{_without_fence(message.content)}\n```"
     return message.role, message.content
+
+
+def _without_fence(content: str) -> str:
+    return content.removeprefix(FENCE).removesuffix("```").rstrip("\n")
 
 
 def _response_format(tools: Sequence[ToolSpec]) -> Json:
