@@ -24,6 +24,8 @@ CONTEXTS = (4096, 16384)
 KV_TYPES: tuple[KvType, ...] = ("f16", "q8_0")
 PROMPT_TOKENS = 3000
 ANSWER_TOKENS = 8
+IDLE_S = 60
+"""Soon, so that no engine outlives a measurement that is killed."""
 
 
 class Measured(NamedTuple):
@@ -38,7 +40,7 @@ class Measured(NamedTuple):
 
 def measure(model: Path, context_tokens: int, kv_type: KvType, prompt_tokens: int = PROMPT_TOKENS) -> Measured:
     """Runs the embedded engine with the default settings but for these, and stops it again."""
-    settings = LlamaCppSettings(context_tokens=context_tokens, kv_type=kv_type, cache_ram_mib=0)
+    settings = LlamaCppSettings(context_tokens=context_tokens, kv_type=kv_type, cache_ram_mib=0, idle_s=IDLE_S)
     with tempfile.TemporaryDirectory() as directory:
         resident_bytes = asyncio.run(_resident_bytes(model, settings, Path(directory), prompt_tokens))
     plan = plan_memory(read_gguf(model), context_tokens, kv_type, repack=REPACK)

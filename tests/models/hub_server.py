@@ -30,13 +30,14 @@ class HubServer:
     cuts: list[int] = field(default_factory=list[int])
     """Bytes after which the next fetches are cut, one each."""
     refused: list[int] = field(default_factory=list[int])
-    """Statuses that the next fetches are answered with, one each."""
+    """Statuses that the next fetches are answered with, one each; 200 sends the file."""
     stored: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """What storage holds instead of the file that was promised."""
     hashes: bool = True
     """Whether a file's hash and length are in the headers."""
     ranges: bool = True
     token: str | None = None
+    storage_saw_token: bool = False
     hold: threading.Event | None = None
     """Fetches send half of their bytes and wait for it."""
     fetches: list[Fetch] = field(default_factory=list[Fetch])
@@ -57,11 +58,13 @@ def serve(hub: HubServer) -> Generator[HubServer]:
 
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)
-            if hub.token and self.headers["Authorization"] != f"Bearer {hub.token}":
+            stored = path.startswith("/storage/")
+            hub.storage_saw_token |= stored and "Authorization" in self.headers
+            if hub.token and not stored and self.headers["Authorization"] != f"Bearer {hub.token}":
                 self._end(401)
             elif match := re.fullmatch("/api/models/(.+)/tree/main", path):
                 self._list(match[1])
-            elif path.startswith("/storage/"):
+            elif stored:
                 self._send_bytes(path.removeprefix("/storage/"))
             elif (name := path.removeprefix("/").replace("/resolve/main", "", 1)) in hub.files:
                 self._redirect(name)
@@ -71,7 +74,7 @@ def serve(hub: HubServer) -> Generator[HubServer]:
         def _redirect(self, name: str) -> None:
             content = hub.files[name]
             linked = {"X-Linked-Size": str(len(content)), "X-Linked-Etag": f'"{_sha256(content)}"'}
-            self._end(302, {"Location": f"/storage/{name}", **(linked if hub.hashes else {})})
+            self._end(302, {"Location": f"{storage_url}/{name}", **(linked if hub.hashes else {})})
 
         def _send_bytes(self, name: str) -> None:
             content = hub.stored.get(name, hub.files[name])
@@ -80,8 +83,9 @@ def serve(hub: HubServer) -> Generator[HubServer]:
                 return
             wanted = self.headers["Range"]
             hub.fetches.append(Fetch(name, wanted))
-            if hub.refused:
-                self._end(hub.refused.pop(0))
+            status = hub.refused.pop(0) if hub.refused else 200
+            if status != 200:
+                self._end(status)
                 return
             start = int(wanted[6:-1]) if wanted and hub.ranges else 0
             headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
@@ -116,6 +120,7 @@ def serve(hub: HubServer) -> Generator[HubServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     hub.url = f"http://127.0.0.1:{server.server_port}"
+    storage_url = f"http://localhost:{server.server_port}/storage"  # another origin
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

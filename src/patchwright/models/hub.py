@@ -40,7 +40,7 @@ class Hub:
     def promise(self, file: HubFile) -> Promise:
         """The file's length and SHA-256 in the server's own words. Raises SourceFailed."""
         with self._client() as client:
-            headers = _head(client, self._url(file)).headers
+            headers = _promising(client.head(self._url(file), follow_redirects=True)).headers
         size = headers.get("x-linked-size") or headers.get("content-length")
         etag = (headers.get("x-linked-etag") or headers.get("etag") or "").removeprefix("W/").strip('"')
         sha256 = etag if re.fullmatch("[0-9a-f]{64}", etag) else None
@@ -112,7 +112,6 @@ class _Row(BaseModel):
 
 _TREE = TypeAdapter(list[_Row])
 _NEEDED = (".safetensors", ".json", ".jinja", ".model", ".txt")
-_MAX_RENAMES = 5
 
 
 def _needed(rows: list[_Row]) -> list[_Row]:
@@ -123,16 +122,12 @@ def _needed(rows: list[_Row]) -> list[_Row]:
     return [row for row in files if not row.path.startswith("consolidated")]
 
 
-def _head(client: httpx.Client, url: str) -> httpx.Response:
-    """The answer that carries the promise: not the redirect of a renamed repository, not the storage behind it."""
-    response = client.head(url)
-    for _ in range(_MAX_RENAMES):
-        if not response.has_redirect_location or "x-linked-etag" in response.headers:
-            break
-        response = client.head(response.url.join(response.headers["location"]))
-    if not response.has_redirect_location:
-        response.raise_for_status()
-    return response
+def _promising(response: httpx.Response) -> httpx.Response:
+    """The answer that says what the file is. The storage behind it may refuse a HEAD request."""
+    for answer in response.history:
+        if "x-linked-etag" in answer.headers:
+            return answer
+    return response.raise_for_status()
 
 
 def _append(client: httpx.Client, url: str, partial: Partial, on_bytes: OnBytes) -> None:

@@ -94,11 +94,11 @@ def machine_memory_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 def parse_size(text: str) -> int:
     """Bytes of "32GB" (powers of 1000), "32GiB" (powers of 1024) or "1500000". Raises ConfigError."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(I)?)?B?\s*", text.upper())
-    if not match:
+    number, unit, binary = match.groups() if match else ("0", None, None)
+    size_bytes = int(float(number) * (1024 if binary else 1000) ** " KMGT".index(unit or " "))
+    if size_bytes < 1:
         raise ConfigError(f"{text!r} is not a size", hint="write it like 32GB or 32GiB")
-    number, unit, binary = match.groups()
-    power = " KMGT".index(unit) if unit else 0
-    return int(float(number) * (1024 if binary else 1000) ** power)
+    return size_bytes
 
 
 def _repacked_bytes(info: GgufInfo) -> int:

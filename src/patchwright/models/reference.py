@@ -69,6 +69,7 @@ def _spellings(entry: CatalogueEntry) -> set[str]:
 
 
 def _suggestion(text: str) -> str:
-    known = [spelling for entry in catalogue() for spelling in sorted(_spellings(entry))]
+    spellings = [spelling for entry in catalogue() for spelling in sorted(_spellings(entry))]
+    known = [spelling for spelling in spellings if (":" in spelling) == (":" in text)]
     close = difflib.get_close_matches(text, known, n=3)
     return f"did you mean {' or '.join(close)}?" if close else "see `patchwright model list`"

