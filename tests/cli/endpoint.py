@@ -1,0 +1,73 @@
+"""An OpenAI-compatible endpoint on loopback whose answers are written beforehand; a real server, a scripted model."""
+
+import json
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Call = tuple[str, dict[str, Any]]
+
+
+class Endpoint:
+    """Answers request n with the n-th call, and hangs when there is none left."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self.calls = list(calls)
+        self.requests: list[dict[str, Any]] = []
+        self.released = threading.Event()
+        self.url = ""
+
+    def answer(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        self.requests.append(body)
+        if len(self.requests) > len(self.calls):
+            self.released.wait()
+            return []
+        name, arguments = self.calls[len(self.requests) - 1]
+        call = {"index": 0, "id": "x", "function": {"name": name, "arguments": json.dumps(arguments)}}
+        usage = {"prompt_tokens": 100 * len(self.requests), "completion_tokens": 5}
+        usage |= {"prompt_tokens_details": {"cached_tokens": 95 * (len(self.requests) - 1)}}
+        return [
+            {"choices": [{"delta": {"content": "I look into it."}}]},
+            {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": None}]},
+            {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]},
+            {"choices": [], "usage": usage},
+        ]
+
+
+@contextmanager
+def serving(*calls: Call) -> Generator[Endpoint]:
+    endpoint = Endpoint(calls)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._send("application/json", json.dumps({"data": [{"id": "scripted"}]}).encode())
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in endpoint.answer(body)]
+            self._send("text/event-stream", "".join([*lines, "data: [DONE]\n\n"]).encode())
+
+        def _send(self, kind: str, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    endpoint.url = f"http://127.0.0.1:{server.server_port}/v1"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield endpoint
+    finally:
+        endpoint.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
