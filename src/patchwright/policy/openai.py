@@ -19,6 +19,7 @@ from patchwright.schema.messages import Delta, Json, Reply, Request, Sampling, T
 Connect = Callable[[], Awaitable[Endpoint]]
 
 ATTEMPTS = 3
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 BYTES_PER_TOKEN = 3
 """A careful estimate for code in any of today's vocabularies (measured: 3.2 to 4.5), where none can be asked."""
 TIMEOUT = httpx.Timeout(30, connect=10, read=1800)
@@ -42,7 +43,9 @@ class OpenAIPolicy:
     async def connected(cls, connect: Connect) -> AsyncGenerator[Self]:
         """Raises EngineError when no endpoint can be brought up."""
         endpoint = await connect()
-        async with httpx.AsyncClient(timeout=TIMEOUT) as client:
+        # A proxy from the environment has no business between us and an engine on this machine.
+        local = httpx.URL(endpoint.base_url).host in LOOPBACK
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=not local) as client:
             yield cls(connect, client, endpoint)
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta]:
