@@ -1,7 +1,7 @@
 """How often the demo's bug is fixed, and how long that takes: python benchmarks/demo.py [RUNS]
 
-Takes the project that script/demo has fetched, so run that first. Each run starts from the released source and is sampled
-anew; a run counts as fixed when `patchwright run` exits with 0, which it does only after the reproduction and the
+Takes the project that script/demo has fetched, so run that first. Each run starts from the released source and is
+sampled anew; it counts as fixed when `patchwright run` exits with 0, which it does only after the reproduction and the
 project's own tests have passed.
 """
 
