@@ -68,6 +68,16 @@ def test_json_prints_nothing_but_events(repository: Path, environment: dict[str,
     assert (kinds[0], kinds[-1]) == ("run_started", "run_finished")
 
 
+def test_search_works_where_the_sandbox_hides_our_own_environment(
+    repository: Path, environment: dict[str, str]
+) -> None:
+    """As it does with a checkout in the home directory."""
+    hidden = {"PATCHWRIGHT_SANDBOX__HIDDEN": json.dumps([sys.prefix])}
+    with serving(("search", {"pattern": "a - b"}), FINISH) as endpoint:
+        patchwright(repository, environment | hidden, "run", "x", "--base-url", endpoint.url)
+    assert "return a - b" in endpoint.requests[1]["messages"][-1]["content"]
+
+
 def test_a_run_can_be_undone_and_exported(repository: Path, environment: dict[str, str], tmp_path: Path) -> None:
     with serving(EDIT, bash("echo x > new.txt"), FINISH) as endpoint:
         patchwright(repository, environment, "run", "Go.", "--base-url", endpoint.url)

@@ -29,6 +29,7 @@ from patchwright.models.store import ModelStore
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.repo.snapshots import Snapshots
 from patchwright.sandbox.kinds import SandboxKind, open_sandbox
+from patchwright.tools.search import own_ripgrep
 from patchwright.tools.toolbox import open_toolbox
 
 
@@ -78,9 +79,10 @@ def profile_of(settings: Settings, named: str | None) -> Profile:
 @asynccontextmanager
 async def assembled(job: Job, engine: Engine, settings: Settings) -> AsyncGenerator[Agent]:
     """The agent, ready to run. Raises EngineError and SandboxError."""
+    readable = (*settings.sandbox.readable, own_ripgrep())
     async with (
         OpenAIPolicy.connected(engine.connect) as policy,
-        open_sandbox(job.sandbox, job.work_tree, settings.sandbox) as sandbox,
+        open_sandbox(job.sandbox, job.work_tree, settings.sandbox.model_copy(update={"readable": readable})) as sandbox,
     ):
         snapshots = Snapshots(job.work_tree, settings.state_dir / "snapshots")
         toolbox = open_toolbox(job.profile.tools, sandbox, job.profile.observation_chars)

@@ -1,7 +1,6 @@
 """`patchwright doctor`: whether this machine has what Patchwright needs, a line each."""
 
 import asyncio
-import os
 import platform
 import shutil
 import sys
@@ -72,7 +71,9 @@ async def _sandbox(settings: Settings) -> str:
 
 
 async def _search(settings: Settings) -> str:
-    path = shutil.which("rg", path=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}")
+    from patchwright.tools.search import own_ripgrep
+
+    path = shutil.which(own_ripgrep())
     if path is None:
         raise PatchwrightError("ripgrep is not installed", hint="pip install ripgrep")
     return path

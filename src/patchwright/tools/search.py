@@ -39,7 +39,7 @@ class Search:
     def __init__(self, sandbox: Sandbox, limit_chars: int, ripgrep: Path | None = None) -> None:
         self.sandbox = sandbox
         self.limit_chars = limit_chars
-        self.ripgrep = ripgrep or _own_ripgrep()
+        self.ripgrep = ripgrep or own_ripgrep()
 
     async def run(self, arguments: SearchArguments) -> Observation:
         """Raises ToolError when the path is missing, ripgrep refuses the call or isn't there."""
@@ -77,7 +77,7 @@ class Search:
             raise ToolError(f"ripgrep: {result.output.strip().removeprefix('rg: ')[:300]}")
 
 
-def _own_ripgrep() -> Path:
+def own_ripgrep() -> Path:
     """The one in our environment first: it is pinned, and the sandbox shows it where it hides the user's home."""
     own = Path(sysconfig.get_path("scripts")) / "rg"
     return own if own.exists() else Path(shutil.which("rg") or "rg")
