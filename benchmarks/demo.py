@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-ARCHIVE = ROOT / ".demo" / "validators-0.14.2.tar.gz"
+DEMO = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "patchwright-demo"
+ARCHIVE = DEMO / "validators-0.14.2.tar.gz"
 EXAMPLE = ROOT / "examples" / "demo"
 MODEL = "qwen2.5-coder-1.5b"
 
@@ -33,7 +34,7 @@ def main(runs: int) -> None:
 
 def run(number: int) -> dict[str, Any]:
     """The last event of one run."""
-    with tempfile.TemporaryDirectory(dir=ROOT / ".demo") as directory:
+    with tempfile.TemporaryDirectory(dir=DEMO) as directory:
         project = unpacked(Path(directory))
         tests = f"PYTHONPATH=. python {EXAMPLE / 'reproduce.py'} && python -m pytest -q"
         command = [str(ROOT / ".venv/bin/patchwright"), "run", "-", "--json", "--model", MODEL]
@@ -57,7 +58,7 @@ def unpacked(directory: Path) -> Path:
 
 
 def environment() -> dict[str, str]:
-    path = f"{ROOT / '.demo/env/bin'}{os.pathsep}{os.environ['PATH']}"
+    path = f"{DEMO / 'env/bin'}{os.pathsep}{os.environ['PATH']}"
     return os.environ | {"PATH": path, "PATCHWRIGHT_SANDBOX__READABLE": json.dumps([str(EXAMPLE)])}
 
 
