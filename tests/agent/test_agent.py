@@ -86,6 +86,16 @@ async def test_the_small_profile_sees_the_tests_after_an_edit_and_the_files_that
     assert (finish_of(events).reason, finish_of(events).steps) == ("done", 1)
 
 
+async def test_an_edit_that_fails_does_not_repeat_the_tests_output(repository: Path) -> None:
+    wrong = calls(("edit", {"path": "adder.py", "old_str": "a - b", "new_str": "a * b"}))
+    missed = calls(("edit", {"path": "adder.py", "old_str": "a / b", "new_str": "a + b"}))
+    mend = calls(("edit", {"path": "adder.py", "old_str": "a * b", "new_str": "a + b"}))
+    events = await events_of(repository, [wrong, missed, mend], test_command=TEST_COMMAND, profile=SMALL)
+    told = ["2 + 3 is not" in event.message.content for event in observations_of(events)]
+    assert told == [True, False, False]
+    assert finish_of(events).reason == "done"
+
+
 async def test_the_small_profile_goes_on_after_an_edit_when_the_tests_passed_before_too(repository: Path) -> None:
     events = await events_of(repository, [SMALL_EDIT, FINISH], test_command="true", profile=SMALL)
     assert (finish_of(events).reason, finish_of(events).steps) == ("done", 2)

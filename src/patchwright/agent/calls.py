@@ -12,7 +12,7 @@ from patchwright.agent.tests import TestCommand, passed, report
 from patchwright.errors import ToolError
 from patchwright.repo.snapshot import after_step
 from patchwright.repo.snapshots import Snapshots
-from patchwright.schema.events import AnyEvent, SnapshotTaken, ToolFinished, ToolStarted
+from patchwright.schema.events import AnyEvent, SnapshotTaken, TestsRun, ToolFinished, ToolStarted
 from patchwright.schema.messages import ToolCall, ToolMessage
 from patchwright.tools.base import Observation
 from patchwright.tools.toolbox import MalformedCall, Toolbox
@@ -37,12 +37,15 @@ class ToolCalls:
         started = time.monotonic()
         decision = await self.permission.ask(call)
         yield ToolStarted(call_id=call.id, name=call.name, arguments=call.arguments)
+        known = state.tests
         observation = Observation(text=DENIED, failed=True)
         if decision == "allow":
             observation = await self.deadline.within(self._observe(call))
             async for event in self._evidence(observation, state):
                 yield event
-        yield self._finished(call, self._judged(observation, state), state, time.monotonic() - started)
+        if state.tests and (observation.finished or state.tests is not known):
+            observation = self._judged(observation, state.tests, state.tests_failed_before)
+        yield self._finished(call, observation, state, time.monotonic() - started)
         if decision == "stop":
             raise Stopped("refused", "the user stopped the run")
 
@@ -64,18 +67,15 @@ class ToolCalls:
         if self.tests and due:
             yield await self.deadline.within(self.tests.run("after"))
 
-    def _judged(self, observation: Observation, state: RunState) -> Observation:
+    def _judged(self, observation: Observation, tests: TestsRun, failed_before: bool) -> Observation:
         """The observation with what the tests showed.
 
         The run is not finished as long as they fail. Where they run after each edit, it is finished as soon as they
         pass, if they failed before: a weak model that goes on after that does harm.
         """
-        tests = state.tests
-        if tests is None or not (observation.finished or tests.when == "after"):
-            return observation
         if observation.finished and passed(tests):
             return observation
-        repaired = self.tests_after_edit and state.tests_failed_before and passed(tests)
+        repaired = self.tests_after_edit and failed_before and passed(tests)
         text = f"{report(tests)}\n\n{observation.text}" if repaired else f"{observation.text}\n\n{report(tests)}"
         return observation.model_copy(update={"text": text, "finished": repaired})
 

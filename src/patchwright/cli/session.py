@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="List, show, export and remove recorded sessions.")
 
+TASK_CHARS = 80
+
 SessionId = Annotated[str, typer.Argument(metavar="ID", help="A session's id or its beginning.")]
 
 
@@ -25,7 +27,8 @@ def list_sessions() -> None:
     with _store() as store:
         for facts in store.list():
             when = facts.created[:16].replace("T", " ")
-            typer.echo(printable_path(f"{facts.id}  {when}  {facts.model}  {facts.work_tree}  {facts.task}"))
+            task = facts.task.strip().partition("\n")[0][:TASK_CHARS]
+            typer.echo(printable_path(f"{facts.id}  {when}  {facts.model}  {facts.work_tree}  {task}"))
 
 
 @app.command()
