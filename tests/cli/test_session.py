@@ -69,7 +69,7 @@ def invoke(*arguments: str) -> Result:
 def test_list_has_one_line_for_each_session(session: Session) -> None:
     when = session.facts.created[:16].replace("T", " ")
 
-    assert invoke("list").stdout == f"{session.id}  {when}  tiny  /tree  fix it\\nplease\n"
+    assert invoke("list").stdout == f"{session.id}  {when}  tiny  /tree  fix it\n"
 
 
 def test_show_prints_the_steps_whole_and_harmless(session: Session) -> None:

@@ -46,7 +46,7 @@ SMALL = Profile(
     name="small",
     calling="json",
     tools=("edit", "execute_bash", "search", "finish"),
-    sampling=Sampling(temperature=0.2),
+    sampling=Sampling(temperature=0.0),
     reply_tokens=1024,
     observation_chars=4_000,
     shows_mentioned_files=True,
