@@ -9,6 +9,7 @@ import pytest
 from mistral_common.protocol.instruct.request import ChatCompletionRequest
 from mistral_common.protocol.instruct.validator import MistralRequestValidatorV13
 
+from patchwright.agent.calls import TAKEN_BACK
 from patchwright.agent.limits import Limits
 from patchwright.agent.opening import INTERRUPTED, NOT_RUN
 from patchwright.agent.profile import SMALL
@@ -86,14 +87,28 @@ async def test_the_small_profile_sees_the_tests_after_an_edit_and_the_files_that
     assert (finish_of(events).reason, finish_of(events).steps) == ("done", 1)
 
 
-async def test_an_edit_that_fails_does_not_repeat_the_tests_output(repository: Path) -> None:
+async def test_an_edit_that_leaves_the_tests_failing_is_taken_back_in_the_small_profile(repository: Path) -> None:
     wrong = calls(("edit", {"path": "adder.py", "old_str": "a - b", "new_str": "a * b"}))
-    missed = calls(("edit", {"path": "adder.py", "old_str": "a / b", "new_str": "a + b"}))
-    mend = calls(("edit", {"path": "adder.py", "old_str": "a * b", "new_str": "a + b"}))
-    events = await events_of(repository, [wrong, missed, mend], test_command=TEST_COMMAND, profile=SMALL)
-    told = ["2 + 3 is not" in event.message.content for event in observations_of(events)]
-    assert told == [True, False, False]
+    missed = calls(("edit", {"path": "adder.py", "old_str": "a * b", "new_str": "a + b"}))
+    policy = ScriptedPolicy([wrong, missed, SMALL_EDIT])
+    events = await events_of(repository, policy, test_command=TEST_COMMAND, profile=SMALL)
+    told = [(TAKEN_BACK in event.message.content, event.failed) for event in observations_of(events)]
+    assert told == [(True, True), (False, True), (False, False)]
+    assert ["2 + 3 is not" in event.message.content for event in observations_of(events)] == [True, False, False]
+    first, second, third = policy.requests
+    assert second.messages == first.messages
+    assert third.messages == history_of(events)[: len(third.messages)]
     assert finish_of(events).reason == "done"
+    assert (repository / "adder.py").read_text() == FIXED
+
+
+async def test_each_failed_call_in_a_row_makes_the_small_profile_bolder(repository: Path) -> None:
+    wrong = calls(("edit", {"path": "adder.py", "old_str": "a - b", "new_str": "a * b"}))
+    policy = ScriptedPolicy([wrong, wrong, wrong, wrong, bash("true"), SMALL_EDIT])
+    await events_of(repository, policy, test_command=TEST_COMMAND, profile=SMALL)
+    assert [request.sampling.temperature for request in policy.requests] == pytest.approx(
+        [0.2, 0.4, 0.6, 0.8, 0.9, 0.2]
+    )
 
 
 async def test_the_small_profile_goes_on_after_an_edit_when_the_tests_passed_before_too(repository: Path) -> None:

@@ -209,13 +209,14 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 20) -> None:
 
 
 MEASURE = """
-import resource, sys
+import sys
 from patchwright.cli.main import main
 try:
     main(sys.argv[1:])
 except SystemExit:
     pass
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))  # getrusage counts the parent's
+print(peak.split()[1], file=sys.stderr)
 """
 
 

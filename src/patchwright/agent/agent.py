@@ -78,7 +78,8 @@ class Agent:
                 yield event
 
     def _request(self, state: RunState) -> Request:
-        sampling = self.profile.sampling.model_copy(update={"max_tokens": self.budget.reply_tokens})
+        sampling = self.profile.sampling_after(state.failed_calls)
+        sampling = sampling.model_copy(update={"max_tokens": self.budget.reply_tokens})
         return Request(messages=state.history, tools=self.budget.tools, calling=self.profile.calling, sampling=sampling)
 
     async def _finish(self, reason: StopReason, message: str, state: RunState, duration_s: float) -> RunFinished:

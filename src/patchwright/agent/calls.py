@@ -12,12 +12,13 @@ from patchwright.agent.tests import TestCommand, passed, report
 from patchwright.errors import ToolError
 from patchwright.repo.snapshot import after_step
 from patchwright.repo.snapshots import Snapshots
-from patchwright.schema.events import AnyEvent, SnapshotTaken, TestsRun, ToolFinished, ToolStarted
+from patchwright.schema.events import AnyEvent, SnapshotTaken, StepTakenBack, TestsRun, ToolFinished, ToolStarted
 from patchwright.schema.messages import ToolCall, ToolMessage
 from patchwright.tools.base import Observation
 from patchwright.tools.toolbox import MalformedCall, Toolbox
 
 NUDGE = "\n\n(You have done this several times with the same result. Do something else, or call finish.)"
+TAKEN_BACK = "This edit does not make the tests pass, so it was taken back."
 DENIED = "The user denied this call. Do something else, or call finish."
 
 
@@ -37,15 +38,20 @@ class ToolCalls:
         started = time.monotonic()
         decision = await self.permission.ask(call)
         yield ToolStarted(call_id=call.id, name=call.name, arguments=call.arguments)
-        known = state.tests
         observation = Observation(text=DENIED, failed=True)
+        vain = False
         if decision == "allow":
             observation = await self.deadline.within(self._observe(call))
+            tests = state.tests if observation.finished else None
             async for event in self._evidence(observation, state):
+                tests = event if isinstance(event, TestsRun) else tests
                 yield event
-        if state.tests and (observation.finished or state.tests is not known):
-            observation = self._judged(observation, state.tests, state.tests_failed_before)
+            vain = tests is not None and self._is_vain(observation, tests, state)
+            if tests:
+                observation = self._judged(observation, tests, state.tests_failed_before)
         yield self._finished(call, observation, state, time.monotonic() - started)
+        if vain:
+            yield StepTakenBack(kept_messages=state.messages_before_step)
         if decision == "stop":
             raise Stopped("refused", "the user stopped the run")
 
@@ -58,14 +64,25 @@ class ToolCalls:
             return Observation(text=str(error), failed=True)
 
     async def _evidence(self, observation: Observation, state: RunState) -> AsyncGenerator[AnyEvent]:
-        """A snapshot, if the call changed the work tree, and a run of the tests, if they are due."""
+        """A snapshot, if the call changed the work tree; a run of the tests, if they are due; a way back from an edit
+        that is in vain."""
+        earlier = state.snapshot
         snapshot = await self.snapshots.take(after_step(state.steps))
         changed = snapshot.tree != state.tree
         if changed:
             yield SnapshotTaken(snapshot=snapshot.id, tree=snapshot.tree, label=snapshot.label)
         due = (changed and self.tests_after_edit) or (observation.finished and state.tests is None)
-        if self.tests and due:
-            yield await self.deadline.within(self.tests.run("after"))
+        if not (self.tests and due):
+            return
+        tests = await self.deadline.within(self.tests.run("after"))
+        yield tests
+        if earlier and self._is_vain(observation, tests, state):
+            back = (await self.snapshots.restore(await self.snapshots.find(earlier))).after
+            yield SnapshotTaken(snapshot=back.id, tree=back.tree, label=back.label)
+
+    def _is_vain(self, observation: Observation, tests: TestsRun, state: RunState) -> bool:
+        """Whether it was an edit after which the tests fail as they did before."""
+        return not observation.finished and state.tests_failed_before and not passed(tests)
 
     def _judged(self, observation: Observation, tests: TestsRun, failed_before: bool) -> Observation:
         """The observation with what the tests showed.
@@ -75,9 +92,11 @@ class ToolCalls:
         """
         if observation.finished and passed(tests):
             return observation
-        repaired = self.tests_after_edit and failed_before and passed(tests)
-        text = f"{report(tests)}\n\n{observation.text}" if repaired else f"{observation.text}\n\n{report(tests)}"
-        return observation.model_copy(update={"text": text, "finished": repaired})
+        if observation.finished or not failed_before:
+            return observation.model_copy(update={"text": f"{observation.text}\n\n{report(tests)}", "finished": False})
+        if passed(tests):
+            return observation.model_copy(update={"text": f"{report(tests)}\n\n{observation.text}", "finished": True})
+        return observation.model_copy(update={"text": f"{report(tests)}\n\n{TAKEN_BACK}", "failed": True})
 
     def _finished(self, call: ToolCall, observation: Observation, state: RunState, duration_s: float) -> ToolFinished:
         text = observation.text

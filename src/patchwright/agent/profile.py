@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict
 from patchwright.errors import ConfigError
 from patchwright.schema.messages import Calling, Sampling
 
+HOTTEST = 0.9
+
 
 class Profile(BaseModel):
     """What the agent needs to know about a model. The prompt is `profiles/<name>.md`."""
@@ -25,7 +27,17 @@ class Profile(BaseModel):
     """Whether files that the task or the failing tests name are shown with the task: saves weak models steps."""
     tests_after_edit: bool
     """Whether the test command runs after each edit, its result shown in the edit's observation. When it failed on
-    the untouched tree and passes now, the run is done."""
+    the untouched tree, the run is done as soon as it passes, and an edit that leaves it failing is taken back:
+    weak models correct a wrong edit worse than they make another."""
+    warming: float
+    """What each failed call in a row adds to the temperature, up to HOTTEST: the same draw would fail the same way."""
+
+    def sampling_after(self, failures: int) -> Sampling:
+        """How to sample when that many calls in a row have failed."""
+        base = self.sampling.temperature
+        if base is None or not failures:
+            return self.sampling
+        return self.sampling.model_copy(update={"temperature": max(base, min(HOTTEST, base + failures * self.warming))})
 
     def prompt(self) -> str:
         return files("patchwright.agent").joinpath("profiles", f"{self.name}.md").read_text(encoding="utf-8")
@@ -41,16 +53,18 @@ DEVSTRAL = Profile(
     observation_chars=30_000,
     shows_mentioned_files=False,
     tests_after_edit=False,
+    warming=0.0,
 )
 SMALL = Profile(
     name="small",
     calling="json",
     tools=("edit", "execute_bash", "search", "finish"),
-    sampling=Sampling(temperature=0.0),
+    sampling=Sampling(temperature=0.2),
     reply_tokens=1024,
     observation_chars=4_000,
     shows_mentioned_files=True,
     tests_after_edit=True,
+    warming=0.2,
 )
 PROFILES = {profile.name: profile for profile in (DEVSTRAL, SMALL)}
 

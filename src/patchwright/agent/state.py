@@ -11,6 +11,7 @@ from patchwright.schema.events import (
     SnapshotTaken,
     StepFailed,
     StepStarted,
+    StepTakenBack,
     StopReason,
     TestsRun,
     ToolFinished,
@@ -33,16 +34,23 @@ class RunState:
         self.counted_tokens = 0
         """Tokens of the first `counted_messages` messages, as the endpoint counted them."""
         self.counted_messages = 0
+        self.messages_before_step = 0
         self.first_snapshot: str | None = None
         self.tree: str | None = None
         """The contents of the work tree as they were last recorded."""
+        self.snapshot: str | None = None
+        """The latest snapshot."""
         self.tests: TestsRun | None = None
         """The last run of the test command, if the tree has not changed since."""
         self.tests_failed_before = False
+        self.failed_calls = 0
+        """So many calls in a row have failed, up to the latest."""
         self.finished = False
         self.last_word = ""
         """What the policy said last in its own name, or the endpoint's last error."""
         self._outcomes: list[Outcome] = []
+        self._outcomes_before_step = 0
+        self._prompt_tokens = 0
         self._nudged_at: int | None = None
         self._malformed_in_a_row = 0
         self._failures_in_a_row = 0
@@ -55,6 +63,7 @@ class RunState:
         match event:
             case StepStarted():
                 self.steps += 1
+                self.messages_before_step, self._outcomes_before_step = len(self.history), len(self._outcomes)
             case StepFailed():
                 self._failures_in_a_row += 1
                 self.last_word = event.error
@@ -64,11 +73,15 @@ class RunState:
                 self._started[event.call_id] = event
             case ToolFinished():
                 self._add_outcome(event)
+            case StepTakenBack():
+                self.counted_messages = min(self.counted_messages, event.kept_messages)
+                self.counted_tokens = self._prompt_tokens
+                del self._outcomes[self._outcomes_before_step :]
             case HistoryCompacted():
                 self.counted_tokens, self.counted_messages = event.tokens_after, len(self.history)
             case SnapshotTaken():
                 self.first_snapshot = self.first_snapshot or event.snapshot
-                self.tree, self.tests = event.tree, None
+                self.snapshot, self.tree, self.tests = event.snapshot, event.tree, None
             case TestsRun():
                 self.tests = event
                 self.tests_failed_before |= event.when == "before" and event.exit_code != 0
@@ -105,6 +118,7 @@ class RunState:
         if event.usage.prompt_tokens:  # not every endpoint reports usage
             self.counted_tokens = event.usage.prompt_tokens + event.usage.completion_tokens
             self.counted_messages = len(self.history)
+            self._prompt_tokens = event.usage.prompt_tokens
         self._failures_in_a_row = 0
         if event.problem:
             self._malformed_in_a_row += 1
@@ -113,6 +127,7 @@ class RunState:
         started = self._started.pop(event.message.tool_call_id, None)
         call = f"{started.name} {started.arguments}" if started else event.message.name
         self._outcomes.append(Outcome(call, event.message.content, event.failed))
+        self.failed_calls = self.failed_calls + 1 if event.failed else 0
         self._malformed_in_a_row = self._malformed_in_a_row + 1 if event.malformed else 0
         if event.finished:
             self.finished, self.last_word = True, event.message.content

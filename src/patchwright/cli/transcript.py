@@ -12,6 +12,7 @@ from patchwright.schema.events import (
     SnapshotTaken,
     StepFailed,
     StepStarted,
+    StepTakenBack,
     TestsRun,
     TextArrived,
     ToolFinished,
@@ -48,6 +49,8 @@ def _paragraph(event: AnyEvent) -> str:
         case TestsRun():
             title = f"tests {event.when}: exit code {event.exit_code} ({event.duration_s:.1f} s)"
             return _titled(title, f"$ {event.command}\n{event.output}")
+        case StepTakenBack():
+            return f"step taken back: the first {event.kept_messages} messages stay"
         case HistoryCompacted():
             return f"history compacted: {event.tokens_before} → {event.tokens_after} tokens"
         case RunFinished():

@@ -18,6 +18,7 @@ from patchwright.schema.events import (
     RunStarted,
     StepFailed,
     StepStarted,
+    StepTakenBack,
     TestsRun,
     TextArrived,
     ToolFinished,
@@ -108,11 +109,12 @@ class LiveView:
             case RunFinished():
                 self._finish(event)
             case _:
-                pass
+                self._print(event)
 
     def _print(self, event: AnyEvent) -> None:
         style = "bold red" if isinstance(event, StepFailed) else ""
-        self._console.print(Text(line_of(event), style=style))
+        if line := line_of(event):
+            self._console.print(Text(line, style=style))
         if isinstance(event, ToolFinished):
             self._print_result(event)
 
@@ -159,6 +161,8 @@ def line_of(event: AnyEvent) -> str:
             mark = "failed" if event.failed else "ok"
             first = event.message.content.strip().partition("\n")[0]
             return _one_line(f"{event.message.name} {mark} ({event.duration_s:.1f} s): {first}")
+        case StepTakenBack():
+            return "the edit did not make the tests pass: it was taken back"
         case HistoryCompacted():
             return f"history compacted: {event.tokens_before} → {event.tokens_after} tokens"
         case TestsRun():

@@ -93,6 +93,13 @@ class ToolFinished(Record):
     """For an edit: the change as a unified diff, for showing."""
 
 
+class StepTakenBack(Record):
+    """The step came to nothing and left the history again, of which the first `kept_messages` stay."""
+
+    kind: Literal["step_taken_back"] = "step_taken_back"
+    kept_messages: int
+
+
 class HistoryCompacted(Record):
     """The history was replaced as a whole; the next request shares no prefix with the last."""
 
@@ -145,6 +152,7 @@ AnyEvent = (
     | StepFailed
     | ToolStarted
     | ToolFinished
+    | StepTakenBack
     | HistoryCompacted
     | SnapshotTaken
     | TestsRun
