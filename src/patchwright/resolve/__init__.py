@@ -1,0 +1,1 @@
+"""An issue in, a verified patch out: localise, reproduce, propose, verify, select."""

@@ -1,0 +1,99 @@
+"""What the stages of a resolution hand on: locations, reproduction, candidates, verdicts."""
+
+from typing import Literal
+
+from patchwright.schema.record import Record
+
+TestOutcome = Literal["passed", "failed", "error", "skipped", "timed_out"]
+"""How one test ended. `error`: its setup or its module failed; `timed_out`: it ran into its own time limit."""
+
+
+class SuiteRun(Record):
+    """One run of a test command. `outcomes` holds each test by its id, and nothing where the command cannot tell."""
+
+    command: str
+    exit_code: int
+    outcomes: dict[str, TestOutcome] = {}
+    lines: dict[str, dict[str, tuple[int, ...]]] = {}
+    """For a traced run: by test id, by path in the work tree, the lines that the test executed, in order of number."""
+    output: str
+    duration_s: float
+    timed_out: bool = False
+
+    @property
+    def passed(self) -> bool:
+        return self.exit_code == 0
+
+
+class Location(Record):
+    """A place where the fault may be: a function, a class, or what a module holds outside of both."""
+
+    path: str
+    name: str
+    """Qualified within the module, `Class.method`; empty for the module itself."""
+    kind: Literal["function", "class", "module"]
+    start_line: int
+    """From 1, decorators included."""
+    end_line: int
+    """The last line that belongs to it."""
+    score: float
+    reasons: tuple[str, ...] = ()
+    """Why it is here, for people: "named in the issue", "executed by the failing tests"."""
+    suspicious_lines: tuple[int, ...] = ()
+    """Lines in it that the failing tests executed, the most suspicious first; empty when nobody knows."""
+
+
+class Reproduction(Record):
+    """Something that fails because of the issue, and will not when it is resolved. Run from the top of the tree."""
+
+    source: Literal["tests", "issue", "model"]
+    command: str
+    script: str = ""
+    """The Python program that `command` runs, where it is ours; it lies outside of the tree."""
+    failure: str
+    """The end of the output on the untouched tree."""
+    failing_tests: tuple[str, ...] = ()
+    """The ids of the tests that fail on the untouched tree, where the command can tell."""
+
+
+class Candidate(Record):
+    """One proposed patch."""
+
+    id: int
+    source: Literal["model", "mechanical", "agent"]
+    path: str
+    patch: str
+    """A unified diff from the untouched tree."""
+    key: str
+    """The same for patches that differ in layout and comments alone."""
+    logprob: float | None = None
+    """The mean log-probability of its tokens, where the engine says."""
+    location: str = ""
+    """The name of the location that it was proposed for."""
+
+
+class Verdict(Record):
+    """What running a candidate showed."""
+
+    candidate: int
+    reproduced: bool | None
+    """Whether the reproduction passes now; None when there is none."""
+    broken: tuple[str, ...] = ()
+    """Tests that passed before and do not now."""
+    repaired: tuple[str, ...] = ()
+    """Tests that failed before and pass now."""
+    tests_run: int = 0
+    regressions_checked: bool = False
+    """Whether tests that passed before were run at all."""
+    failure: str = ""
+    """The end of the output of what failed."""
+    duration_s: float
+
+    @property
+    def word(self) -> Literal["verified", "plausible", "unverified", "wrong"]:
+        """What the evidence amounts to. A candidate that breaks a test or leaves the reproduction failing is wrong."""
+        if self.broken or self.reproduced is False:
+            return "wrong"
+        if self.reproduced:
+            return "verified"
+        return "plausible" if self.regressions_checked else "unverified"
