@@ -58,7 +58,7 @@ async def agent_in(
         deadline = Deadline(limits.time_s, stop or asyncio.Event())
         files = await files_of(repository)
         opening = Opening("s1", policy.name, profile, sandbox, snapshots, deadline, tests, files)
-        calls = ToolCalls(toolbox, permission or AllowAll(), snapshots, deadline, tests, profile.tests_after_edit)
+        calls = ToolCalls(toolbox, permission or AllowAll(), snapshots, deadline, tests, profile)
         budget = Budget(policy, toolbox.specs, profile.reply_tokens)
         yield Agent(policy, profile, limits, deadline, opening, calls, budget, snapshots)
 

@@ -97,9 +97,18 @@ async def test_an_edit_that_leaves_the_tests_failing_is_taken_back_in_the_small_
     assert ["2 + 3 is not" in event.message.content for event in observations_of(events)] == [True, False, False]
     first, second, third = policy.requests
     assert second.messages == first.messages
-    assert third.messages == history_of(events)[: len(third.messages)]
+    assert [message.role for message in third.messages] == ["system", "user", "assistant", "tool"]
     assert finish_of(events).reason == "done"
     assert (repository / "adder.py").read_text() == FIXED
+
+
+async def test_the_second_failed_call_in_a_row_takes_both_back_in_the_small_profile(repository: Path) -> None:
+    missed = calls(("edit", {"path": "adder.py", "old_str": "a * b", "new_str": "a + b"}))
+    policy = ScriptedPolicy([bash("true"), missed, missed, missed, SMALL_EDIT])
+    events = await events_of(repository, policy, test_command=TEST_COMMAND, profile=SMALL)
+    assert [len(request.messages) for request in policy.requests] == [2, 4, 6, 4, 6]
+    assert policy.requests[3].messages == policy.requests[1].messages
+    assert finish_of(events).reason == "done"
 
 
 async def test_each_failed_call_in_a_row_makes_the_small_profile_bolder(repository: Path) -> None:
@@ -107,7 +116,7 @@ async def test_each_failed_call_in_a_row_makes_the_small_profile_bolder(reposito
     policy = ScriptedPolicy([wrong, wrong, wrong, wrong, bash("true"), SMALL_EDIT])
     await events_of(repository, policy, test_command=TEST_COMMAND, profile=SMALL)
     assert [request.sampling.temperature for request in policy.requests] == pytest.approx(
-        [0.2, 0.4, 0.6, 0.8, 0.9, 0.2]
+        [0.3, 0.4, 0.5, 0.6, 0.7, 0.3]
     )
 
 

@@ -47,16 +47,17 @@ def test_a_window_longer_than_the_models_is_refused(info: GgufInfo) -> None:
         fit(info, LlamaCppSettings(context_tokens=131073), 10**12)
 
 
-def test_each_slot_takes_a_cache_of_its_own(info: GgufInfo) -> None:
-    machine_bytes = _machine_for(info, 32768, "f16")
-    assert fit(info, LlamaCppSettings(slots=2), machine_bytes).kv_type == "q8_0"
-
-
 def _fit(info: GgufInfo, context_tokens: int, kv_type: KvType) -> Fit:
-    planned_bytes = plan_memory(info, context_tokens, kv_type, repack=REPACK).total_bytes
+    planned_bytes = plan_memory(info, context_tokens, kv_type, LlamaCppSettings().slots, repack=REPACK).total_bytes
     return Fit(context_tokens=context_tokens, kv_type=kv_type, planned_bytes=planned_bytes)
 
 
 def _machine_for(info: GgufInfo, context_tokens: int, kv_type: KvType) -> int:
     """Memory of the smallest machine into which this window fits."""
-    return round(plan_memory(info, context_tokens, kv_type, repack=REPACK).total_bytes / MEMORY_SHARE) + 2
+    return (
+        round(
+            plan_memory(info, context_tokens, kv_type, LlamaCppSettings().slots, repack=REPACK).total_bytes
+            / MEMORY_SHARE
+        )
+        + 2
+    )

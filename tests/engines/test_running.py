@@ -35,7 +35,7 @@ async def test_what_is_told_of_an_engine_is_true(tiny_engine: LlamaCpp, tiny_ggu
     endpoint = await tiny_engine.connect()
     engine = find_engine(state_dir, None)
     assert (engine.model, engine.path, engine.url) == ("tiny", tiny_gguf, endpoint.base_url.removesuffix("/v1"))
-    assert (engine.context_tokens, engine.slots, engine.kv_type, engine.threads) == (8192, 1, "f16", 1)
+    assert (engine.context_tokens, engine.slots, engine.kv_type, engine.threads) == (8192, 4, "f16", 1)
     assert engine.resident_bytes == pytest.approx(psutil.Process(engine.pid).memory_info().rss, rel=0.1)
     assert 0 <= engine.unused_s <= engine.running_s + 1 < 60
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from patchwright.agent.deadline import Deadline, Stopped
 from patchwright.agent.permission import Permission
+from patchwright.agent.profile import Profile
 from patchwright.agent.state import RunState
 from patchwright.agent.stuck import Outcome
 from patchwright.agent.tests import TestCommand, passed, report
@@ -24,14 +25,14 @@ DENIED = "The user denied this call. Do something else, or call finish."
 
 @dataclass(frozen=True)
 class ToolCalls:
-    """Carries out one call after another. `tests_after_edit`: see Profile."""
+    """Carries out one call after another."""
 
     toolbox: Toolbox
     permission: Permission
     snapshots: Snapshots
     deadline: Deadline
     tests: TestCommand | None
-    tests_after_edit: bool
+    profile: Profile
 
     async def carry_out(self, call: ToolCall, state: RunState) -> AsyncGenerator[AnyEvent]:
         """Raises Stopped when the time is up or the user wants no more."""
@@ -39,19 +40,17 @@ class ToolCalls:
         decision = await self.permission.ask(call)
         yield ToolStarted(call_id=call.id, name=call.name, arguments=call.arguments)
         observation = Observation(text=DENIED, failed=True)
-        vain = False
         if decision == "allow":
             observation = await self.deadline.within(self._observe(call))
             tests = state.tests if observation.finished else None
             async for event in self._evidence(observation, state):
                 tests = event if isinstance(event, TestsRun) else tests
                 yield event
-            vain = tests is not None and self._is_vain(observation, tests, state)
             if tests:
-                observation = self._judged(observation, tests, state.tests_failed_before)
+                observation = self._judged(observation, tests, state)
         yield self._finished(call, observation, state, time.monotonic() - started)
-        if vain:
-            yield StepTakenBack(kept_messages=state.messages_before_step)
+        if self._starts_afresh(observation, state):
+            yield StepTakenBack(kept_messages=state.messages_before_failures)
         if decision == "stop":
             raise Stopped("refused", "the user stopped the run")
 
@@ -71,7 +70,7 @@ class ToolCalls:
         changed = snapshot.tree != state.tree
         if changed:
             yield SnapshotTaken(snapshot=snapshot.id, tree=snapshot.tree, label=snapshot.label)
-        due = (changed and self.tests_after_edit) or (observation.finished and state.tests is None)
+        due = (changed and self.profile.tests_after_edit) or (observation.finished and state.tests is None)
         if not (self.tests and due):
             return
         tests = await self.deadline.within(self.tests.run("after"))
@@ -81,10 +80,16 @@ class ToolCalls:
             yield SnapshotTaken(snapshot=back.id, tree=back.tree, label=back.label)
 
     def _is_vain(self, observation: Observation, tests: TestsRun, state: RunState) -> bool:
-        """Whether it was an edit after which the tests fail as they did before."""
-        return not observation.finished and state.tests_failed_before and not passed(tests)
+        """Whether it was an edit after which the tests fail as they did before, and such edits are not to stay."""
+        edited = self.profile.starts_afresh and not observation.finished
+        return edited and state.tests_failed_before and not passed(tests)
 
-    def _judged(self, observation: Observation, tests: TestsRun, failed_before: bool) -> Observation:
+    def _starts_afresh(self, observation: Observation, state: RunState) -> bool:
+        """Whether the failed calls at the end of the history are to leave it."""
+        again = state.messages_before_failures < state.messages_before_step
+        return self.profile.starts_afresh and observation.failed and (again or TAKEN_BACK in observation.text)
+
+    def _judged(self, observation: Observation, tests: TestsRun, state: RunState) -> Observation:
         """The observation with what the tests showed.
 
         The run is not finished as long as they fail. Where they run after each edit, it is finished as soon as they
@@ -92,11 +97,11 @@ class ToolCalls:
         """
         if observation.finished and passed(tests):
             return observation
-        if observation.finished or not failed_before:
-            return observation.model_copy(update={"text": f"{observation.text}\n\n{report(tests)}", "finished": False})
-        if passed(tests):
+        if self._is_vain(observation, tests, state):
+            return observation.model_copy(update={"text": f"{report(tests)}\n\n{TAKEN_BACK}", "failed": True})
+        if state.tests_failed_before and passed(tests):
             return observation.model_copy(update={"text": f"{report(tests)}\n\n{observation.text}", "finished": True})
-        return observation.model_copy(update={"text": f"{report(tests)}\n\n{TAKEN_BACK}", "failed": True})
+        return observation.model_copy(update={"text": f"{observation.text}\n\n{report(tests)}", "finished": False})
 
     def _finished(self, call: ToolCall, observation: Observation, state: RunState, duration_s: float) -> ToolFinished:
         text = observation.text

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from patchwright.errors import ConfigError
 from patchwright.schema.messages import Calling, Sampling
 
-HOTTEST = 0.9
+HOTTEST = 0.7
 
 
 class Profile(BaseModel):
@@ -27,8 +27,10 @@ class Profile(BaseModel):
     """Whether files that the task or the failing tests name are shown with the task: saves weak models steps."""
     tests_after_edit: bool
     """Whether the test command runs after each edit, its result shown in the edit's observation. When it failed on
-    the untouched tree, the run is done as soon as it passes, and an edit that leaves it failing is taken back:
-    weak models correct a wrong edit worse than they make another."""
+    the untouched tree, the run is done as soon as it passes."""
+    starts_afresh: bool
+    """Whether failures leave the files and the history again: an edit after which the tests fail as they did before,
+    and the second failed call in a row. Weak models correct a wrong edit worse than they make another."""
     warming: float
     """What each failed call in a row adds to the temperature, up to HOTTEST: the same draw would fail the same way."""
 
@@ -53,18 +55,20 @@ DEVSTRAL = Profile(
     observation_chars=30_000,
     shows_mentioned_files=False,
     tests_after_edit=False,
+    starts_afresh=False,
     warming=0.0,
 )
 SMALL = Profile(
     name="small",
     calling="json",
     tools=("edit", "execute_bash", "search", "finish"),
-    sampling=Sampling(temperature=0.2),
+    sampling=Sampling(temperature=0.3),
     reply_tokens=1024,
     observation_chars=4_000,
     shows_mentioned_files=True,
     tests_after_edit=True,
-    warming=0.2,
+    starts_afresh=True,
+    warming=0.1,
 )
 PROFILES = {profile.name: profile for profile in (DEVSTRAL, SMALL)}
 

@@ -35,6 +35,8 @@ class RunState:
         """Tokens of the first `counted_messages` messages, as the endpoint counted them."""
         self.counted_messages = 0
         self.messages_before_step = 0
+        self.messages_before_failures = 0
+        """Where the history stood before the failed calls that are its end."""
         self.first_snapshot: str | None = None
         self.tree: str | None = None
         """The contents of the work tree as they were last recorded."""
@@ -49,8 +51,7 @@ class RunState:
         self.last_word = ""
         """What the policy said last in its own name, or the endpoint's last error."""
         self._outcomes: list[Outcome] = []
-        self._outcomes_before_step = 0
-        self._prompt_tokens = 0
+        self._prompt_before_failures = 0
         self._nudged_at: int | None = None
         self._malformed_in_a_row = 0
         self._failures_in_a_row = 0
@@ -63,7 +64,9 @@ class RunState:
         match event:
             case StepStarted():
                 self.steps += 1
-                self.messages_before_step, self._outcomes_before_step = len(self.history), len(self._outcomes)
+                self.messages_before_step = len(self.history)
+                if not self.failed_calls:
+                    self.messages_before_failures, self._prompt_before_failures = len(self.history), 0
             case StepFailed():
                 self._failures_in_a_row += 1
                 self.last_word = event.error
@@ -75,8 +78,8 @@ class RunState:
                 self._add_outcome(event)
             case StepTakenBack():
                 self.counted_messages = min(self.counted_messages, event.kept_messages)
-                self.counted_tokens = self._prompt_tokens
-                del self._outcomes[self._outcomes_before_step :]
+                self.counted_tokens = self._prompt_before_failures
+                del self._outcomes[-self.failed_calls :]
             case HistoryCompacted():
                 self.counted_tokens, self.counted_messages = event.tokens_after, len(self.history)
             case SnapshotTaken():
@@ -118,7 +121,7 @@ class RunState:
         if event.usage.prompt_tokens:  # not every endpoint reports usage
             self.counted_tokens = event.usage.prompt_tokens + event.usage.completion_tokens
             self.counted_messages = len(self.history)
-            self._prompt_tokens = event.usage.prompt_tokens
+            self._prompt_before_failures = self._prompt_before_failures or event.usage.prompt_tokens
         self._failures_in_a_row = 0
         if event.problem:
             self._malformed_in_a_row += 1

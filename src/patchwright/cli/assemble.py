@@ -89,7 +89,7 @@ async def assembled(job: Job, engine: Engine, settings: Settings) -> AsyncGenera
         tests = TestCommand(job.test_command, sandbox, job.limits.test_time_s) if job.test_command else None
         deadline = Deadline(job.limits.time_s, job.stop)
         opening = Opening(job.session, policy.name, job.profile, sandbox, snapshots, deadline, tests, job.files)
-        calls = ToolCalls(toolbox, job.permission, snapshots, deadline, tests, job.profile.tests_after_edit)
+        calls = ToolCalls(toolbox, job.permission, snapshots, deadline, tests, job.profile)
         budget = Budget(policy, toolbox.specs, job.profile.reply_tokens)
         yield Agent(policy, job.profile, job.limits, deadline, opening, calls, budget, snapshots)
 

@@ -81,7 +81,7 @@ def fit(
         int | None, typer.Option("--context", min=256, help="Tokens of the window (default: what `run` would take).")
     ] = None,
     memory: Annotated[str | None, typer.Option(help="Like 32GB; default: this machine's.")] = None,
-    slots: Annotated[int, typer.Option(min=1, help="Requests at once, with a window each.")] = 1,
+    slots: Annotated[int, typer.Option(min=1, help="Requests at once; they share the window.")] = 4,
     as_json: AsJson = False,
 ) -> None:
     """Say how much memory a model takes with a window of some length, and the longest window that fits.

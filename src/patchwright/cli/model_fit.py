@@ -56,7 +56,7 @@ def fitting(name: str, info: GgufInfo, context_tokens: int | None, memory_bytes:
 
 
 def print_fitting(fit: ModelFit) -> None:
-    window = f"{fit.context_tokens:,} tokens" + (f" in each of {fit.slots} slots" if fit.slots > 1 else "")
+    window = f"{fit.context_tokens:,} tokens" + (f" for {fit.slots} slots" if fit.slots > 1 else "")
     print(f"{fit.model}: {fit.parameters / 1e9:.1f} billion parameters in {fit.quantisation}, {window}")
     table = Table("memory", *(f"KV cache in {kv.kv_type}" for kv in fit.kv), box=None)
     table.add_row("weights", *(gigabytes(kv.plan.weights_bytes) for kv in fit.kv))

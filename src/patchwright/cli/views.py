@@ -162,7 +162,7 @@ def line_of(event: AnyEvent) -> str:
             first = event.message.content.strip().partition("\n")[0]
             return _one_line(f"{event.message.name} {mark} ({event.duration_s:.1f} s): {first}")
         case StepTakenBack():
-            return "the edit did not make the tests pass: it was taken back"
+            return "taken back: the next attempt starts afresh"
         case HistoryCompacted():
             return f"history compacted: {event.tokens_before} → {event.tokens_after} tokens"
         case TestsRun():

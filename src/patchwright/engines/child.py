@@ -143,7 +143,8 @@ def server_params(launch: Launch) -> "CommonParams":
     params.cors_credentials = False
     params.ui = False
     params.fit_params = False
-    params.n_ctx = launch.context_tokens * launch.slots
+    params.n_ctx = launch.context_tokens
+    params.kv_unified = True  # the slots share one cache: alone, each has all of it
     params.n_parallel = launch.slots
     params.cache_type_k = params.cache_type_v = ggml_type[f"GGML_TYPE_{launch.kv_type.upper()}"]
     params.cache_ram_mib = launch.cache_ram_mib

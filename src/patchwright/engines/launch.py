@@ -28,7 +28,7 @@ class LlamaCppSettings(Record):
     """What a user can say about the embedded engine. None: chosen from the machine and the memory plan."""
 
     context_tokens: int | None = Field(default=None, ge=256)
-    """The window of each slot in tokens, prompt and answer together."""
+    """The window in tokens, prompt and answer together; requests at the same time share it."""
 
     kv_type: KvType | None = None
     """How the KV cache is stored: f16, or q8_0 in half the memory."""
@@ -36,8 +36,8 @@ class LlamaCppSettings(Record):
     threads: int | None = Field(default=None, ge=1)
     """Threads that compute; by default one for each physical core."""
 
-    slots: int = Field(default=1, ge=1, le=64)
-    """Requests that are worked on at once, each with a window of its own."""
+    slots: int = Field(default=4, ge=1, le=64)
+    """Requests, or answers to one request, that are worked on at once. They share the window."""
 
     idle_s: float = Field(default=900, gt=0)
     """Seconds without a request after which the engine ends and gives its memory back."""
@@ -62,7 +62,7 @@ class Launch(Record):
     """The name that the endpoint serves the model under."""
     path: Path
     context_tokens: int
-    """For each slot."""
+    """For all slots together."""
     kv_type: KvType
     threads: int
     slots: int
@@ -81,7 +81,7 @@ class Launch(Record):
 
     def summary(self) -> str:
         """The choices in a few words."""
-        window = f"{self.context_tokens} tokens" + (f" in each of {self.slots} slots" if self.slots > 1 else "")
+        window = f"{self.context_tokens} tokens" + (f" for {self.slots} slots" if self.slots > 1 else "")
         planned = f"{self.planned_bytes / GB:.1f} GB planned"
         return f"{window}, KV cache in {self.kv_type}, {self.threads} threads, {planned}"
 

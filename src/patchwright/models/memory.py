@@ -54,14 +54,14 @@ class MemoryPlan(Record):
 def plan_memory(
     info: GgufInfo, context_tokens: int, kv_type: KvType = "f16", slots: int = 1, *, repack: bool = False
 ) -> MemoryPlan:
-    """The plan for `slots` windows of `context_tokens` each. Within 5 % of what the engine then takes.
+    """The plan for a window of `context_tokens` that `slots` share. Within 5 % of what the engine then takes.
 
     `repack`: whether the engine copies the weights into an order that suits the CPU.
     """
     context_tokens = _round_up(context_tokens)
     return MemoryPlan(
         weights_bytes=info.weights_bytes + (_repacked_bytes(info) if repack else 0),
-        kv_bytes=slots * context_tokens * kv_bytes_per_token(info, kv_type),
+        kv_bytes=context_tokens * kv_bytes_per_token(info, kv_type),
         compute_bytes=_compute_bytes(info, context_tokens, slots),
         overhead_bytes=PROCESS_BYTES + VOCABULARY_BYTES * info.vocabulary,
     )

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from patchwright.schema.messages import Delta, Request
+from patchwright.schema.messages import Answers, Delta, Request
 
 
 class Policy(Protocol):
@@ -15,6 +15,10 @@ class Policy(Protocol):
 
     def stream(self, request: Request) -> AsyncGenerator[Delta]:
         """Text as it arrives, then exactly one Reply. Raises EngineError when the endpoint fails."""
+        ...
+
+    async def answers(self, request: Request, n: int) -> Answers:
+        """`n` answers in text, drawn from one reading of the prompt where the engine can. Raises EngineError."""
         ...
 
     async def count_tokens(self, text: str) -> int:

@@ -36,7 +36,7 @@ class _PromptDetails(_Wire):
     cached_tokens: int | None = None
 
 
-class _Usage(_Wire):
+class WireUsage(_Wire):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     prompt_tokens_details: _PromptDetails | None = None
@@ -50,7 +50,7 @@ class Chunk(_Wire):
     """One `data:` line of the stream."""
 
     choices: list[_Choice] = Field(default_factory=list[_Choice])
-    usage: _Usage | None = None
+    usage: WireUsage | None = None
     error: _Error | str | None = None
 
 
@@ -70,7 +70,7 @@ class Completion:
 
     def add(self, chunk: Chunk) -> None:
         if chunk.usage:
-            self.usage = _usage(chunk.usage)
+            self.usage = usage_of(chunk.usage)
         for choice in chunk.choices[:1]:
             self.content += choice.delta.content or ""
             for piece in choice.delta.tool_calls or ():
@@ -99,7 +99,7 @@ class _PartialCall:
         self.arguments += piece.function.arguments or ""
 
 
-def _usage(wire: _Usage) -> Usage:
+def usage_of(wire: WireUsage) -> Usage:
     details = wire.prompt_tokens_details or _PromptDetails()
     return Usage(
         prompt_tokens=wire.prompt_tokens,

@@ -12,13 +12,15 @@ from pydantic import BaseModel, ValidationError
 from patchwright.chat.calling import CALLING
 from patchwright.chat.calls import with_ids
 from patchwright.errors import EngineError
+from patchwright.policy.answers import read_answers
 from patchwright.policy.completion import Chunk, Completion
 from patchwright.schema.endpoint import Endpoint
-from patchwright.schema.messages import Delta, Json, Reply, Request, Sampling, TextDelta
+from patchwright.schema.messages import Answers, Delta, Json, Reply, Request, Sampling, TextDelta
 
 Connect = Callable[[], Awaitable[Endpoint]]
 
 ATTEMPTS = 3
+_STREAMING = ("stream", "stream_options")
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 BYTES_PER_TOKEN = 3
 """A careful estimate for code in any of today's vocabularies (measured: 3.2 to 4.5), where none can be asked."""
@@ -62,6 +64,29 @@ class OpenAIPolicy:
                     shown = len(text)
         yield _reply(request, completion)
 
+    async def answers(self, request: Request, n: int) -> Answers:
+        """Endpoints that know no `n` are asked as often as it takes. Raises EngineError."""
+        body = {key: value for key, value in _body(request, self.name).items() if key not in _STREAMING}
+        found = Answers(answers=())
+        while (missing := n - len(found.answers)) > 0:
+            more = await self._complete(body | {"n": missing, "logprobs": True})
+            found = Answers(answers=found.answers + more.answers, usage=found.usage + more.usage)
+        return found
+
+    async def _complete(self, body: Json) -> Answers:
+        retries = stamina.retry_context(on=_is_passing, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=10)
+        async for attempt in retries:
+            with attempt:
+                await self._found()
+                try:
+                    response = await self._client.post(self._completions(), json=body, headers=self._headers())
+                except httpx.HTTPError as error:
+                    raise self._gone(error) from None
+                if not response.is_success:
+                    raise _refusal(response)
+                return read_answers(response.content)
+        raise AssertionError("stamina returns or raises")
+
     async def count_tokens(self, text: str) -> int:
         """Exact where the server has llama.cpp's POST /tokenize, otherwise bytes ÷ 3."""
         if not self._endpoint.tokenizes:
@@ -88,12 +113,9 @@ class OpenAIPolicy:
         raise AssertionError("stamina returns or raises")
 
     async def _open(self, stack: AsyncExitStack, body: Json) -> AsyncIterator[ServerSentEvent]:
-        if self._lost:
-            self._endpoint = await self._connect()
-            self._lost = False
-        url = f"{self._endpoint.base_url}/chat/completions"
+        await self._found()
         try:
-            streaming = self._client.stream("POST", url, json=body, headers=self._headers())
+            streaming = self._client.stream("POST", self._completions(), json=body, headers=self._headers())
             response = await stack.enter_async_context(streaming)
             if not response.is_success:
                 await response.aread()
@@ -101,6 +123,15 @@ class OpenAIPolicy:
         except httpx.HTTPError as error:
             raise self._gone(error) from None
         return self._events(EventSource(response))
+
+    async def _found(self) -> None:
+        """Finds the endpoint again when it was lost."""
+        if self._lost:
+            self._endpoint = await self._connect()
+            self._lost = False
+
+    def _completions(self) -> str:
+        return f"{self._endpoint.base_url}/chat/completions"
 
     async def _events(self, source: EventSource) -> AsyncIterator[ServerSentEvent]:
         try:

@@ -66,6 +66,7 @@ class Sampling(Record):
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
+    stop: tuple[str, ...] | None = None
     max_tokens: int | None = None
 
 
@@ -91,6 +92,23 @@ class Usage(Record):
             cached_tokens=self.cached_tokens + other.cached_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
         )
+
+
+class Answer(Record):
+    """One of several answers to a request, as text."""
+
+    text: str
+    logprob: float | None = None
+    """The mean log-probability of its tokens; None where the engine does not say."""
+    complete: bool = True
+    """False when it was cut off at its length limit."""
+
+
+class Answers(Record):
+    """All answers to one request. `usage` counts the tokens of all of them, as far as the endpoint does."""
+
+    answers: tuple[Answer, ...]
+    usage: Usage = Usage()
 
 
 FinishReason = Literal["stop", "tool_calls", "length", "content_filter"]
