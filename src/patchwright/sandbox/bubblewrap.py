@@ -91,9 +91,16 @@ def _view(work_tree: Path, settings: SandboxSettings, interpreter: Path) -> list
         *_empty(hidden, home, settings.scratch_bytes),
         *_bound("--ro-bind", visible),
         *_masked(settings, hidden, visible),
-        *_bound("--bind", [work_tree]),
+        *_shown_tree(work_tree, settings),
         *_bound("--ro-bind", git),
     ]
+
+
+def _shown_tree(work_tree: Path, settings: SandboxSettings) -> list[str]:
+    """The work tree in its place: itself, or itself below a layer that takes the changes and is thrown away."""
+    if settings.discards_changes:
+        return ["--overlay-src", str(work_tree), "--tmp-overlay", str(work_tree)]
+    return _bound("--bind", [work_tree])
 
 
 def _hidden_directories(home: Path, settings: SandboxSettings) -> list[Path]:

@@ -27,6 +27,8 @@ class SandboxSettings(Record):
     home: Path | None = None
     """The home directory, hidden and replaced by an empty one; None: the one in the password database."""
 
+    discards_changes: bool = False
+    """Whether changes to the work tree go to memory and are lost when the sandbox closes. bubblewrap alone can."""
     readable: tuple[Path, ...] = ()
     """Further paths in hidden directories (home, /tmp, /run, /mnt …) that commands may read."""
     hidden: tuple[Path, ...] = ()

@@ -1,0 +1,50 @@
+"""A sandbox over a copy of the work tree: what commands change is gone when it closes."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from patchwright.errors import SandboxError
+from patchwright.sandbox.base import Sandbox
+from patchwright.sandbox.kinds import SandboxKind, open_sandbox
+from patchwright.sandbox.settings import SandboxSettings
+
+_NOT_COPIED = shutil.ignore_patterns(".git", "__pycache__", ".tox", ".nox", "node_modules", ".*_cache")
+
+
+@asynccontextmanager
+async def disposable_sandbox(kind: SandboxKind, work_tree: Path, settings: SandboxSettings) -> AsyncGenerator[Sandbox]:
+    """With bubblewrap the copy costs nothing and stands in the tree's own place, so that what was installed from
+    there (`pip install --editable`) is the copy's. Where no overlay can be mounted, files are copied to /tmp.
+
+    Raises SandboxError.
+    """
+    async with AsyncExitStack() as stack:
+        yield await _overlaid(stack, kind, work_tree, settings) or await _copied(stack, kind, work_tree, settings)
+
+
+async def _overlaid(
+    stack: AsyncExitStack, kind: SandboxKind, work_tree: Path, settings: SandboxSettings
+) -> Sandbox | None:
+    if kind != "bubblewrap":
+        return None
+    discarding = settings.model_copy(update={"discards_changes": True})
+    try:
+        return await stack.enter_async_context(open_sandbox(kind, work_tree, discarding))
+    except SandboxError:
+        return None
+
+
+async def _copied(stack: AsyncExitStack, kind: SandboxKind, work_tree: Path, settings: SandboxSettings) -> Sandbox:
+    directory = Path(
+        stack.enter_context(tempfile.TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True))
+    )
+    copy = directory / work_tree.name
+    try:
+        await asyncio.to_thread(shutil.copytree, work_tree, copy, symlinks=True, ignore=_NOT_COPIED)
+    except (OSError, shutil.Error) as error:
+        raise SandboxError(f"{work_tree} cannot be copied: {error}") from None
+    return await stack.enter_async_context(open_sandbox(kind, copy, settings))
