@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from patchwright.errors import ConfigError, PatchwrightError, RecordError, RepositoryError
 
 if TYPE_CHECKING:  # `patchwright --help` must not wait for pydantic
-    from patchwright.schema.events import StopReason
+    from patchwright.schema.events import ResolveFinished, StopReason
 
 DONE = 0
+UNPROVEN = 1
+"""`patchwright resolve` found a patch that nothing verifies."""
 USAGE = 2
 INFRASTRUCTURE = 3
 LIMIT_REACHED = 4
@@ -34,6 +36,14 @@ def exit_code_of(error: PatchwrightError) -> int:
     """What the user asked for wrongly is USAGE; what the machine or an endpoint did is INFRASTRUCTURE."""
     usage = isinstance(error, ConfigError | RecordError | RepositoryError)
     return USAGE if usage else INFRASTRUCTURE
+
+
+def exit_code_for_resolution(finished: ResolveFinished) -> int:
+    if finished.reason == "interrupted":
+        return INTERRUPTED
+    if finished.candidate is None:
+        return INFRASTRUCTURE if finished.reason == "infrastructure" else LIMIT_REACHED
+    return DONE if finished.word == "verified" else UNPROVEN
 
 
 def exit_code_for(reason: StopReason) -> int:

@@ -14,6 +14,7 @@ from patchwright.errors import PatchwrightError
 
 COMMANDS = {
     "run": "work on a task in a repository, in a sandbox, and hand back a patch",
+    "resolve": "find a patch for an issue, prove it, and apply it",
     "undo": "bring the work tree back to what it was before the last run",
     "session": "list, show, export and remove recorded sessions",
     "model": "list, fetch and remove models; say what fits into memory",

@@ -60,6 +60,8 @@ def _paragraph(event: AnyEvent) -> str:
             return f'snapshot {event.snapshot}, "{event.label}"'
         case TextArrived():
             return ""
+        case _:
+            return _titled(event.kind.replace("_", " "), event.model_dump_json(indent=2, exclude={"kind"}))
 
 
 def _titled(title: str, text: str) -> str:

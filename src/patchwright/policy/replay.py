@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from patchwright.errors import RecordError
 from patchwright.schema.events import AnyEvent, Replied, RunStarted
 from patchwright.schema.history import extend
-from patchwright.schema.messages import Delta, Message, Reply, Request, TextDelta
+from patchwright.schema.messages import Answers, Delta, Message, Reply, Request, TextDelta
 from patchwright.schema.trajectory import Trajectory
 
 
@@ -37,6 +37,10 @@ class ReplayPolicy:
             finish_reason=replied.finish_reason,
             problem=replied.problem,
         )
+
+    async def answers(self, request: Request, n: int) -> Answers:
+        """A trajectory of the agent holds single replies. Raises ReplayMismatch."""
+        raise ReplayMismatch(f"{n} answers were asked for, the recorded run asked for single replies")
 
     async def count_tokens(self, text: str) -> int:
         """A token a word, as ScriptedPolicy counts: only the recorded usage is real."""

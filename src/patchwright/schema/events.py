@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from patchwright.schema.messages import AssistantMessage, FinishReason, Message, ToolMessage, Usage
 from patchwright.schema.record import Record
+from patchwright.schema.resolution import Candidate, Location, Reproduction, SuiteRun, Verdict
 
 StopReason = Literal[
     "done",
@@ -143,6 +144,81 @@ class RunFinished(Record):
     duration_s: float
 
 
+class IssueRead(Record):
+    """A resolution began, or was taken up again."""
+
+    kind: Literal["issue_read"] = "issue_read"
+    issue: str
+    model: str
+    work_tree: str
+    test_command: str | None
+    time_limit_s: float
+
+
+class BaselineRun(Record):
+    """The user's test command ran on the untouched tree. `flaky` tests differed when it ran again."""
+
+    kind: Literal["baseline_run"] = "baseline_run"
+    suite: SuiteRun
+    flaky: tuple[str, ...] = ()
+
+
+class Localised(Record):
+    """Where the fault may be, the likeliest place first."""
+
+    kind: Literal["localised"] = "localised"
+    locations: tuple[Location, ...]
+
+
+class Reproduced(Record):
+    """What will tell whether a candidate resolves the issue; without one, `problem` says why there is none."""
+
+    kind: Literal["reproduced"] = "reproduced"
+    reproduction: Reproduction | None
+    problem: str = ""
+
+
+class Proposed(Record):
+    """A candidate was made, or one of before was made again: then `duplicate_of` is its id."""
+
+    kind: Literal["proposed"] = "proposed"
+    candidate: Candidate
+    duplicate_of: int | None = None
+
+
+class Sampled(Record):
+    """The policy was asked for answers. `problems` says why some are no candidates."""
+
+    kind: Literal["sampled"] = "sampled"
+    asked: str
+    """What for: "reproduction", "rewrite of parse", "line 7 of parse"."""
+    answers: int
+    problems: tuple[str, ...] = ()
+    usage: Usage
+    duration_s: float
+
+
+class Judged(Record):
+    kind: Literal["judged"] = "judged"
+    verdict: Verdict
+
+
+class ResolveFinished(Record):
+    """The end of a resolution: the selected patch and what it is worth, or none."""
+
+    kind: Literal["resolve_finished"] = "resolve_finished"
+    word: Literal["verified", "plausible", "unverified", "none"]
+    reason: Literal["done", "time_limit", "interrupted", "infrastructure"]
+    candidate: int | None
+    patch: str
+    why: str
+    """Why this candidate won, or why there is none."""
+    seconds: dict[str, float]
+    """How long each stage took."""
+    usage: Usage
+    duration_s: float
+
+
 AnyEvent = (
     RunStarted
     | MessageAdded
@@ -157,6 +233,14 @@ AnyEvent = (
     | SnapshotTaken
     | TestsRun
     | RunFinished
+    | IssueRead
+    | BaselineRun
+    | Localised
+    | Reproduced
+    | Proposed
+    | Sampled
+    | Judged
+    | ResolveFinished
 )
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(Event)

@@ -1,0 +1,215 @@
+"""`patchwright resolve`: an issue in, a verified patch out."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager, closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from patchwright.agent.deadline import Deadline
+from patchwright.agent.sessions import Session, SessionStore
+from patchwright.cli.assemble import engine_of
+from patchwright.cli.exit_codes import exit_code_for_resolution
+from patchwright.cli.resolve_views import LiveProgress, PlainProgress, Progress
+from patchwright.cli.views import JsonView
+from patchwright.config import Settings, load_settings
+from patchwright.engines.base import Engine
+from patchwright.engines.machine import usable_cores
+from patchwright.errors import ConfigError, RecordError, RepositoryError
+from patchwright.policy.openai import OpenAIPolicy
+from patchwright.repo.index.index import Index
+from patchwright.repo.snapshot import before_run
+from patchwright.repo.snapshots import Snapshots
+from patchwright.repo.work_tree import files_of, find_work_tree
+from patchwright.resolve.budget import Budget
+from patchwright.resolve.detect import test_command_of
+from patchwright.resolve.judge import Trees
+from patchwright.resolve.resolution import Plan, Resolution
+from patchwright.sandbox.kinds import SandboxKind
+from patchwright.schema.events import AnyEvent, IssueRead, ResolveFinished
+
+PROFILE = "resolve"
+"""What stands in a session's record in the place of an agent's profile."""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def resolve(
+    issue: Annotated[str, typer.Argument(help="A file that holds the issue, its text, or - for standard input.")] = "",
+    repo: Annotated[Path, typer.Option(help="A directory of the repository.")] = Path(),
+    test_command: Annotated[
+        str | None, typer.Option(help="Runs the tests and exits with 0 when all is well; looked for when not given.")
+    ] = None,
+    candidates: Annotated[int, typer.Option(min=1, help="Different candidates at most.")] = 200,
+    time_limit: Annotated[float, typer.Option(min=1, help="Seconds at most, for everything.")] = 600,
+    patch: Annotated[
+        Path | None, typer.Option(help="Write the patch to this file; the work tree stays as it is.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="See `patchwright model list`; or a .gguf file.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible endpoint to use instead.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="The variable that holds the endpoint's key.")] = None,
+    seed: Annotated[int, typer.Option(help="Where sampling starts; the same seed, the same answers.")] = 0,
+    sandbox: Annotated[
+        SandboxKind, typer.Option(help="Where commands run. `none`: on this machine, bounded by nothing.")
+    ] = "bubblewrap",
+    resume: Annotated[
+        str | None, typer.Option(help="Go on with this session; `last` is the repository's latest.")
+    ] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")] = False,
+) -> None:
+    """Find a patch for ISSUE, prove it, and apply it.
+
+    Several patches are proposed, each is tried in a copy of the work tree, and the one that the evidence speaks for
+    is applied; `patchwright undo` takes it back. It is called verified when a reproduction of the issue failed before
+    and passes after and no test that passed fails now, plausible when nothing was reproduced and no test fails that
+    passed, unverified when no test could tell. Exit codes: 0 verified, 1 a patch that is not verified, 2 usage,
+    3 infrastructure, 4 no patch, 130 interrupted.
+    """
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    plan = Plan(test_command=test_command, candidates=candidates, seed=seed, at_once=usable_cores())
+    text = _issue(issue, resume)
+    raise typer.Exit(asyncio.run(_resolve(text, repo, plan, time_limit, patch, sandbox, resume, json_lines, settings)))
+
+
+async def _resolve(
+    issue: str,
+    repo: Path,
+    plan: Plan,
+    time_limit: float,
+    patch: Path | None,
+    kind: SandboxKind,
+    resume: str | None,
+    json_lines: bool,
+    settings: Settings,
+) -> int:
+    root = (await find_work_tree(repo)).root
+    engine = engine_of(settings)
+    with closing(SessionStore(settings.state_dir / "sessions" / "sessions.sqlite")) as store:
+        session, earlier = _session(store, issue, settings, root, resume)
+        plan = _plan_of(plan, earlier, await files_of(root))
+        view: Progress = _view(json_lines)
+        print(f"session {session.id}: getting {settings.model} ready", file=sys.stderr)
+        async with assembled(engine, root, kind, plan, time_limit, settings) as resolution:
+            with view:
+                events = resolution.run(issue or session.facts.task, earlier)
+                finished = await _consume(events, session, view)
+        if finished.patch:
+            await _hand_over(finished, session, root, patch, settings)
+    return exit_code_for_resolution(finished)
+
+
+@asynccontextmanager
+async def assembled(
+    engine: Engine, root: Path, kind: SandboxKind, plan: Plan, time_limit_s: float, settings: Settings
+) -> AsyncGenerator[Resolution]:
+    """The resolution, ready to run. Raises EngineError and SandboxError."""
+    trees = Trees(kind, root, settings.sandbox)
+    async with trees.open():  # a machine without a sandbox is told so before a model is loaded
+        pass
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with OpenAIPolicy.connected(engine.connect) as policy:
+        with closing(Index(settings.state_dir / "index" / "index.sqlite")) as index:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, stop.set)
+            try:
+                yield Resolution(
+                    policy=policy,
+                    trees=trees,
+                    index=index,
+                    files=await files_of(root),
+                    plan=plan,
+                    budget=Budget(time_limit_s),
+                    deadline=Deadline(time_limit_s, stop),
+                )
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.remove_signal_handler(number)
+
+
+async def _consume(events: AsyncGenerator[AnyEvent], session: Session, view: Progress) -> ResolveFinished:
+    """Each event is stored before it is shown: what a user has seen is never lost."""
+    async with aclosing(events):
+        async for event in events:
+            session.append(event)
+            view.show(event)
+            if isinstance(event, ResolveFinished):
+                return event
+    raise AssertionError("a resolution ends with ResolveFinished")
+
+
+async def _hand_over(
+    finished: ResolveFinished, session: Session, root: Path, patch: Path | None, settings: Settings
+) -> None:
+    """Writes the patch to its file, or applies it to the work tree, which is recorded first."""
+    data = finished.patch.encode("utf-8", "surrogateescape")
+    if patch:
+        patch.write_bytes(data)
+        print(f"the patch is in {patch}", file=sys.stderr)
+        return
+    await Snapshots(root, settings.state_dir / "snapshots").take(before_run(session.id))
+    apply = ["git", "apply", "--whitespace=nowarn"]
+    result = await asyncio.to_thread(subprocess.run, apply, cwd=root, input=data, capture_output=True, check=False)
+    if result.returncode:
+        problem = result.stderr.decode(errors="replace").strip()
+        raise RepositoryError(
+            f"the patch does not apply any more: {problem}",
+            hint=f"the files have changed meanwhile; `patchwright session show {session.id}` has the patch",
+        )
+    print("applied; `patchwright undo` takes it back", file=sys.stderr)
+
+
+def _session(
+    store: SessionStore, issue: str, settings: Settings, root: Path, resume: str | None
+) -> tuple[Session, Sequence[AnyEvent]]:
+    if resume is None:
+        return store.create(work_tree=root, task=issue, profile=PROFILE, model=settings.model), ()
+    session = store.latest(root) if resume == "last" else store.open(resume)
+    if session is None or session.facts.profile != PROFILE:
+        raise RecordError(f"no resolution was recorded in {root}", hint="`patchwright session list` shows all sessions")
+    return session, store.events(session.id)
+
+
+def _plan_of(plan: Plan, earlier: Sequence[AnyEvent], files: Sequence[str]) -> Plan:
+    known = next((event.test_command for event in earlier if isinstance(event, IssueRead)), None)
+    if plan.test_command:
+        return plan
+    if known:
+        return plan.with_tests(known, given=True)
+    return plan.with_tests(test_command_of(files), given=False)
+
+
+def _issue(issue: str, resume: str | None) -> str:
+    """The issue's text: of a file with this name, from standard input, or as it is."""
+    text = sys.stdin.read() if issue == "-" else _file_or_text(issue)
+    if not text.strip() and resume is None:
+        raise ConfigError("the issue is empty", hint="name a file that holds it, or - for standard input")
+    return text
+
+
+def _file_or_text(issue: str) -> str:
+    path = Path(issue)
+    try:
+        if "\n" in issue or not path.is_file():
+            if path.suffix in {".md", ".txt", ".rst"} and " " not in issue:
+                raise ConfigError(f"{issue}: no such file", hint="name a file that holds the issue, or give its text")
+            return issue
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        if issue and len(issue) > 255:
+            return issue
+        raise ConfigError(f"{issue}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _view(json_lines: bool) -> Progress:
+    if json_lines:
+        return JsonView()
+    console = Console()
+    return LiveProgress(console) if console.is_terminal else PlainProgress()

@@ -1,0 +1,33 @@
+"""The time of a resolution, and what each stage may take of it."""
+
+import time
+from typing import Literal
+
+Stage = Literal["baseline", "localise", "reproduce", "propose", "verify"]
+
+SHARES: dict[Stage, float] = {"baseline": 0.25, "localise": 0.15, "reproduce": 0.3, "propose": 1.0, "verify": 1.0}
+"""Of the whole time, at most. What a stage leaves, the later ones have."""
+
+
+class Budget:
+    """Counts down from `time_s`, and how long each stage has taken."""
+
+    def __init__(self, time_s: float) -> None:
+        self.seconds: dict[str, float] = {}
+        self._time_s = time_s
+        self._started = time.monotonic()
+
+    @property
+    def used_s(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self._time_s - self.used_s)
+
+    def share_s(self, stage: Stage) -> float:
+        """Seconds that the stage may take from now on."""
+        return min(self.left_s, SHARES[stage] * self._time_s - self.seconds.get(stage, 0.0))
+
+    def took(self, stage: Stage, duration_s: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + duration_s

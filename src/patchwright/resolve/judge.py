@@ -1,0 +1,112 @@
+"""Verification: what running a candidate shows, each in its own copy of the work tree."""
+
+import time
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchwright.repo.testing.compare import broken, repaired
+from patchwright.repo.testing.suite import Suite
+from patchwright.sandbox.base import Sandbox
+from patchwright.sandbox.disposable import disposable_sandbox
+from patchwright.sandbox.kinds import SandboxKind
+from patchwright.sandbox.settings import SandboxSettings
+from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Verdict
+
+SCRIPT = "/tmp/patchwright-reproduction.py"
+"""Where a reproduction of ours lies while it runs."""
+PATCH = "/tmp/patchwright-candidate.patch"
+FAILURE_CHARS = 4_000
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Copies of one work tree, each in a sandbox of its own, gone after use. Raises SandboxError."""
+
+    kind: SandboxKind
+    root: Path
+    settings: SandboxSettings
+
+    def open(self) -> AbstractAsyncContextManager[Sandbox]:
+        return disposable_sandbox(self.kind, self.root, self.settings)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for one run of the tests, for one test in it, and for the reproduction."""
+
+    suite_s: float
+    test_s: float
+    script_s: float
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Runs candidates against the reproduction and the tests.
+
+    `command` is the user's test command, or a part of it that is near to the change; `baseline` is its run on the
+    untouched tree.
+    """
+
+    trees: Trees
+    reproduction: Reproduction | None
+    command: str | None
+    baseline: SuiteRun | None
+    flaky: frozenset[str]
+    limits: Limits
+
+    async def verdict(self, candidate: Candidate) -> Verdict:
+        """Raises SandboxError."""
+        started = time.monotonic()
+        async with self.trees.open() as sandbox:
+            await sandbox.write(PATCH, candidate.patch.encode("utf-8", "surrogateescape"))
+            applied = await sandbox.run(f"git apply --whitespace=nowarn {PATCH}", timeout_s=60, fresh=True)
+            if applied.exit_code:
+                return Verdict(
+                    candidate=candidate.id,
+                    reproduced=False,
+                    failure=f"git apply: {applied.output[-FAILURE_CHARS:]}",
+                    duration_s=time.monotonic() - started,
+                )
+            return await self._judged(candidate, sandbox, started)
+
+    async def _judged(self, candidate: Candidate, sandbox: Sandbox, started: float) -> Verdict:
+        reproduced, failure = None, ""
+        if self.reproduction and self.reproduction.script:
+            reproduced, failure = await shows_nothing(self.reproduction, sandbox, self.limits.script_s)
+        if reproduced is False or self.command is None or self.baseline is None:
+            return Verdict(
+                candidate=candidate.id,
+                reproduced=reproduced,
+                failure=failure,
+                duration_s=time.monotonic() - started,
+            )
+        after = await Suite(self.command, sandbox).run(timeout_s=self.limits.suite_s, test_timeout_s=self.limits.test_s)
+        if self.reproduction and not self.reproduction.script:
+            reproduced = after.passed or _all_repaired(self.reproduction, after, self.flaky)
+        lost = broken(self.baseline, after, self.flaky)
+        if self.baseline.passed and not after.passed and not lost and not after.outcomes:
+            lost = (self.command,)
+        return Verdict(
+            candidate=candidate.id,
+            reproduced=reproduced,
+            broken=lost,
+            repaired=repaired(self.baseline, after),
+            tests_run=len(after.outcomes),
+            regressions_checked=bool(self.baseline.passed or "passed" in self.baseline.outcomes.values()),
+            failure="" if after.passed else after.output[-FAILURE_CHARS:],
+            duration_s=time.monotonic() - started,
+        )
+
+
+async def shows_nothing(reproduction: Reproduction, sandbox: Sandbox, time_s: float) -> tuple[bool, str]:
+    """Whether the reproduction passes in this tree, and the end of its output if not."""
+    await sandbox.write(SCRIPT, reproduction.script.encode())
+    result = await sandbox.run(reproduction.command, timeout_s=time_s, fresh=True)
+    return result.exit_code == 0, "" if result.exit_code == 0 else result.output[-FAILURE_CHARS:]
+
+
+def _all_repaired(reproduction: Reproduction, after: SuiteRun, flaky: frozenset[str]) -> bool:
+    """Whether every test that failed because of the issue passes now; never so where tests cannot be told apart."""
+    wanted = [test for test in reproduction.failing_tests if test not in flaky]
+    return bool(wanted) and not after.timed_out and all(after.outcomes.get(test) == "passed" for test in wanted)

@@ -1,0 +1,45 @@
+"""The order in which candidates are asked for: what is likely and cheap first, then wider, then from failures."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Literal
+
+from patchwright.schema.resolution import Location
+
+LOCATIONS = 3
+"""So many of the likeliest places are tried."""
+LINES = 4
+ANSWERS = 4
+"""To one request: what the embedded engine works on at once."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request for candidates. `line`: the position among the location's suspicious lines."""
+
+    kind: Literal["rewrite", "mechanical", "line", "refine"]
+    location: Location
+    temperature: float = 0.0
+    line: int = 0
+    answers: int = ANSWERS
+
+
+Order = Callable[[Sequence[Location]], Iterable[Ask]]
+"""What to ask for, in order, given where the fault may be."""
+
+
+def asks(locations: Sequence[Location], *, mechanical: bool, refine: bool) -> Iterator[Ask]:
+    """Without end, unless there is no location."""
+    likely = locations[:LOCATIONS]
+    for location in likely:
+        yield Ask("rewrite", location, 0.4)
+        if mechanical:
+            yield Ask("mechanical", location)
+    for location in likely[:1]:
+        for line in range(LINES):
+            yield Ask("line", location, 0.8, line)
+    # The likeliest place gets every other request from here on.
+    order = [place for other in likely[1:] for place in (likely[0], other)] or likely
+    for location in cycle(order):
+        yield Ask("refine" if refine else "rewrite", location, 0.9)

@@ -1,0 +1,124 @@
+"""Proposals: answers of the policy, read as new versions of a file."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from patchwright.policy.base import Policy
+from patchwright.resolve.edits import Unusable, replaced_function, replaced_line, search_replace
+from patchwright.resolve.prompts import Fault, repaired
+from patchwright.schema.events import Sampled
+from patchwright.schema.messages import Answer, Message, Request, Sampling
+
+REWRITE_LINES = 120
+"""Longer definitions are changed by SEARCH/REPLACE: to write them again takes too long."""
+TOKENS_PER_LINE = 14
+LINE_TOKENS = 96
+LEAST_TOKENS = 256
+MOST_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A new version of the location's file."""
+
+    after: str
+    logprob: float | None
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """What one request for answers came to."""
+
+    drafts: tuple[Draft, ...]
+    sampled: Sampled
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """Asks the policy for edits. Raises EngineError."""
+
+    policy: Policy
+    seed: int
+
+    async def rewrites(self, fault: Fault, n: int, temperature: float, failed: tuple[str, str] | None = None) -> Drafts:
+        """`n` answers for the whole location. `failed`: an attempt, and how it failed."""
+        location = fault.location
+        lines = location.end_line - location.start_line + 1
+        if not location.name or lines > REWRITE_LINES:
+            return await self._drafts(
+                f"change of {location.name or location.path}",
+                fault.replace(failed),
+                Sampling(temperature=temperature, max_tokens=LEAST_TOKENS * 2, seed=self.seed),
+                n,
+                lambda answer: search_replace(fault.source, answer),
+            )
+        tokens = min(MOST_TOKENS, max(LEAST_TOKENS, 2 * TOKENS_PER_LINE * lines))
+        return await self._drafts(
+            f"rewrite of {location.name}",
+            fault.rewrite(failed),
+            Sampling(temperature=temperature, max_tokens=tokens, seed=self.seed),
+            n,
+            lambda answer: replaced_function(fault.source, location, answer),
+        )
+
+    async def lines(self, fault: Fault, number: int, n: int, temperature: float) -> Drafts:
+        """`n` answers for one line of the file."""
+        return await self._drafts(
+            f"line {number} of {fault.location.path}",
+            fault.line(number),
+            Sampling(temperature=temperature, max_tokens=LINE_TOKENS, seed=self.seed),
+            n,
+            lambda answer: replaced_line(fault.source, number, answer),
+        )
+
+    async def _drafts(
+        self, asked: str, messages: tuple[Message, ...], sampling: Sampling, n: int, read: Callable[[str], str]
+    ) -> Drafts:
+        started = time.monotonic()
+        found = await self.policy.answers(Request(messages=messages, sampling=sampling), n)
+        drafts, problems = _read(found.answers, read)
+        usage = found.usage
+        if not drafts and problems:
+            answer, problem = problems[0]
+            again = await self.policy.answers(
+                Request(messages=repaired(messages, answer, problem), sampling=sampling), 1
+            )
+            usage += again.usage
+            drafts, still = _read(again.answers, read)
+            problems += still
+        sampled = Sampled(
+            asked=asked,
+            answers=len(found.answers),
+            problems=tuple(dict.fromkeys(problem for _, problem in problems)),
+            usage=usage,
+            duration_s=time.monotonic() - started,
+        )
+        return Drafts(tuple(drafts), sampled)
+
+
+def _read(answers: Iterable[Answer], read: Callable[[str], str]) -> tuple[list[Draft], list[tuple[str, str]]]:
+    """What can be used of the answers, and what can not, with the reason."""
+    drafts: list[Draft] = []
+    problems: list[tuple[str, str]] = []
+    for answer in answers:
+        try:
+            drafts.append(Draft(read(answer.text), answer.logprob))
+        except Unusable as error:
+            problems.append((answer.text, str(error)))
+    return drafts, problems
+
+
+def suspicious_lines(fault: Fault, limit: int) -> Sequence[int]:
+    """Lines of the location to ask about one by one: those that tests point to, else all that hold code."""
+    location = fault.location
+    if location.suspicious_lines:
+        return location.suspicious_lines[:limit]
+    lines = fault.source.splitlines()
+    numbers = range(location.start_line + 1, location.end_line + 1)
+    return [number for number in numbers if _holds_code(lines[number - 1])][:limit]
+
+
+def _holds_code(line: str) -> bool:
+    text = line.strip()
+    return bool(text) and not text.startswith(("#", '"""', "'''"))

@@ -1,0 +1,133 @@
+"""Reproduction: something that fails because of the issue, and will not once it is resolved."""
+
+import re
+from dataclasses import dataclass
+
+from patchwright.policy.base import Policy
+from patchwright.repo.testing.compare import failing
+from patchwright.resolve.issue import IssueFacts
+from patchwright.resolve.judge import SCRIPT, Trees, shows_nothing
+from patchwright.resolve.prompts import Fault
+from patchwright.schema.events import Sampled
+from patchwright.schema.messages import Request, Sampling
+from patchwright.schema.resolution import Reproduction, SuiteRun
+
+ANSWERS = 4
+TEMPERATURE = 0.6
+MAX_TOKENS = 400
+SCRIPT_S = 30.0
+
+_FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_PYTHON = re.compile(r"(?:^|[\s;&|(])((?:\S*/)?python[\d.]*)(?=\s)")
+_LAST_LINE = re.compile(
+    r"^([A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Iteration|Failure)\w*)\b", re.MULTILINE
+)
+_OWN_FAULT = frozenset({"SyntaxError", "IndentationError", "ImportError", "ModuleNotFoundError", "NameError"})
+"""What a program raises that is wrong itself; unless the issue speaks of just that."""
+
+
+def from_tests(suite: SuiteRun, flaky: frozenset[str]) -> Reproduction | None:
+    """The user's own tests, where they fail on the untouched tree."""
+    if suite.passed:
+        return None
+    tests = tuple(test for test in failing(suite) if test not in flaky)
+    if suite.outcomes and not tests:
+        return None
+    return Reproduction(source="tests", command=suite.command, failure=suite.output[-4000:], failing_tests=tests)
+
+
+def scripts_of(facts: IssueFacts) -> tuple[str, ...]:
+    """Programs that the issue itself gives, the longest session first: what its code blocks say, run one after the
+    other, with the results that its doctests state as assertions."""
+    doctests = [block.text for block in facts.code_blocks if block.kind == "doctest"]
+    programs = [block.text for block in facts.code_blocks if block.kind == "python"]
+    return tuple(text for text in ("\n".join(programs), *programs, *map(_of_doctest, doctests)) if text.strip())
+
+
+def _of_doctest(text: str) -> str:
+    """The statements of a doctest, without what it shows as their results: those are the bug's."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line[4:] for line in lines if line.startswith((">>> ", "... ")))
+
+
+@dataclass(frozen=True)
+class Reproducer:
+    """Finds a program that shows the issue. Raises EngineError and SandboxError."""
+
+    trees: Trees
+    python: str
+    facts: IssueFacts
+
+    async def from_issue(self) -> Reproduction | None:
+        """What the issue's own code does, if it ends with an exception, twice."""
+        for script in dict.fromkeys(scripts_of(self.facts)):
+            if found := await self._tried(script, "issue"):
+                return found
+        return None
+
+    async def from_model(self, policy: Policy, fault: Fault, seed: int) -> tuple[Reproduction | None, Sampled]:
+        """A program that the model writes; the one whose failure most of its programs share."""
+        sampling = Sampling(temperature=TEMPERATURE, max_tokens=MAX_TOKENS, seed=seed)
+        found = await policy.answers(Request(messages=fault.reproduce(), sampling=sampling), ANSWERS)
+        problems: list[str] = []
+        tried: list[Reproduction] = []
+        for answer in found.answers:
+            script = program_in(answer.text)
+            if "assert" not in script:
+                problems.append("the program asserts nothing")
+            elif reproduction := await self._tried(script, "model"):
+                tried.append(reproduction)
+            else:
+                problems.append("the program does not fail because of the issue")
+        sampled = Sampled(
+            asked="a reproduction",
+            answers=len(found.answers),
+            problems=tuple(dict.fromkeys(problems)),
+            usage=found.usage,
+            duration_s=0.0,
+        )
+        words = [raised(reproduction.failure) for reproduction in tried]
+        best = max(tried, key=lambda each: words.count(raised(each.failure)), default=None)
+        return best, sampled
+
+    async def _tried(self, script: str, source: str) -> Reproduction | None:
+        """The program as a reproduction, if it fails on two untouched trees, and not by its own fault."""
+        command = f"PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} {self.python} {SCRIPT}"
+        reproduction = Reproduction(
+            source="issue" if source == "issue" else "model", command=command, script=script, failure=""
+        )
+        failures: list[str] = []
+        for _ in range(2):
+            async with self.trees.open() as sandbox:
+                passes, failure = await shows_nothing(reproduction, sandbox, SCRIPT_S)
+            if passes or not self._is_of_the_issue(failure):
+                return None
+            failures.append(failure)
+        if raised(failures[0]) != raised(failures[1]):
+            return None
+        return reproduction.model_copy(update={"failure": failures[0]})
+
+    def _is_of_the_issue(self, failure: str) -> bool:
+        kind = raised(failure)
+        expected = self.facts.error[0].rpartition(".")[2] if self.facts.error else ""
+        if kind in _OWN_FAULT:
+            return kind == expected
+        return bool(kind)
+
+
+def program_in(answer: str) -> str:
+    """The program of an answer: its first fenced block, or all of it."""
+    fence = _FENCE.search(answer)
+    return (fence[1] if fence else answer).strip() + "\n"
+
+
+def raised(failure: str) -> str:
+    """The exception that a failed program ended with, by its plain name; empty if it was none."""
+    found = _LAST_LINE.findall(failure)
+    return found[-1].rpartition(".")[2] if found else ""
+
+
+def python_of(command: str | None) -> str:
+    """The Python that the user's test command runs, else the one on PATH."""
+    found = _PYTHON.search(command or "")
+    return found[1] if found else "python3"

@@ -1,0 +1,316 @@
+"""The resolution of an issue: its stages in their order, as a stream of events."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from patchwright.agent.deadline import Deadline, Stopped
+from patchwright.errors import EngineError, SandboxError
+from patchwright.policy.base import Policy
+from patchwright.repo.index.index import Index
+from patchwright.repo.testing.compare import flaky
+from patchwright.repo.testing.nearest import narrowed, nearest_tests
+from patchwright.repo.testing.suite import Suite
+from patchwright.resolve.budget import Budget, Stage
+from patchwright.resolve.edits import normalised, unified_diff
+from patchwright.resolve.issue import IssueFacts, read_issue
+from patchwright.resolve.judge import Judge, Limits, Trees
+from patchwright.resolve.localise import localise
+from patchwright.resolve.mechanical import mechanical_edits
+from patchwright.resolve.plan import Ask, Order, asks
+from patchwright.resolve.prompts import Fault
+from patchwright.resolve.propose import Draft, Proposer, suspicious_lines
+from patchwright.resolve.reproduce import Reproducer, from_tests, python_of
+from patchwright.resolve.select import selected, why
+from patchwright.resolve.spectrum import suspiciousness
+from patchwright.resolve.state import ResolveState
+from patchwright.schema.events import (
+    AnyEvent,
+    BaselineRun,
+    IssueRead,
+    Judged,
+    Localised,
+    Proposed,
+    Reproduced,
+    ResolveFinished,
+)
+from patchwright.schema.resolution import Candidate, Location, SuiteRun
+
+T = TypeVar("T")
+
+TEST_S = 5.0
+"""One test may take so long; more only where it did on the untouched tree."""
+NEAREST_FILES = 5
+MECHANICAL_EDITS = 80
+LOCATIONS = 10
+LEAST_SUITE_S = 15.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, and which stages take part: an ablation leaves one out."""
+
+    test_command: str | None
+    tests_given: bool = True
+    """Whether the user named the tests. Only then does their failing show the issue."""
+    candidates: int = 200
+    """So many different candidates at most."""
+    seed: int = 0
+    at_once: int = 2
+    """Candidates that are verified at the same time."""
+    coverage: bool = True
+    reproduction: bool = True
+    agreement: bool = True
+    mechanical: bool = True
+    refinement: bool = True
+    order: Order | None = None
+    """What to ask for, where it is not to be the usual."""
+
+    def with_tests(self, command: str | None, *, given: bool) -> "Plan":
+        return replace(self, test_command=command, tests_given=given)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Resolves one issue in one work tree, which it never changes. Its collaborators are open when it gets them."""
+
+    policy: Policy
+    trees: Trees
+    index: Index
+    files: tuple[str, ...]
+    """The repository's files, relative to the work tree."""
+    plan: Plan
+    budget: Budget
+    deadline: Deadline
+
+    async def run(self, issue: str, earlier: Sequence[AnyEvent] = ()) -> AsyncGenerator[AnyEvent]:
+        """Works until ResolveFinished, going on after `earlier`, the events of an interrupted resolution.
+
+        What the consumer stores before it asks for more cannot be lost. Failures of engine and sandbox end up in
+        ResolveFinished.
+        """
+        state = ResolveState(earlier)
+        async with aclosing(self._events(issue, state)) as events:
+            async for event in events:
+                state.add(event)
+                yield event
+
+    async def _events(self, issue: str, state: ResolveState) -> AsyncGenerator[AnyEvent]:
+        reason, message = "done", ""
+        try:
+            async for event in self._stages(issue, state):
+                yield event
+        except Stopped as stopped:
+            reason = "interrupted" if stopped.reason == "interrupted" else "time_limit"
+        except (EngineError, SandboxError) as error:
+            reason, message = "infrastructure", str(error)
+        yield self._finished(state, reason, message)
+
+    async def _stages(self, issue: str, state: ResolveState) -> AsyncGenerator[AnyEvent]:
+        yield IssueRead(
+            issue=issue,
+            model=self.policy.name,
+            work_tree=str(self.trees.root),
+            test_command=self.plan.test_command,
+            time_limit_s=self.budget.left_s,
+        )
+        facts = read_issue(issue)
+        spectrum: Mapping[str, Mapping[int, float]] = {}
+        if state.baseline is None and self.plan.test_command:
+            traced, baseline = await self._timed("baseline", self._baseline(self.plan.test_command))
+            spectrum = suspiciousness(traced) if traced and self.plan.coverage else {}
+            yield baseline
+        if state.locations is None:
+            yield await self._timed("localise", self._localised(issue, facts, spectrum))
+        if state.locations and self._needs_narrowing(state):
+            async for event in self._narrowed(state):
+                yield event
+        if state.reproduced is None:
+            async for event in self._reproduced(issue, facts, state):
+                yield event
+        async for event in self._candidates(issue, state):
+            yield event
+
+    async def _baseline(self, command: str) -> tuple[SuiteRun | None, BaselineRun]:
+        """The tests on the untouched tree, and, where time allows, once more with the lines that they execute."""
+        share_s = self.budget.share_s("baseline")
+        async with self.trees.open() as sandbox:
+            first = await Suite(command, sandbox).run(timeout_s=share_s, test_timeout_s=TEST_S)
+        left_s = share_s - first.duration_s
+        if first.timed_out or left_s < first.duration_s:
+            return None, BaselineRun(suite=first)
+        async with self.trees.open() as sandbox:
+            traced = await Suite(command, sandbox).run(timeout_s=left_s, test_timeout_s=TEST_S, trace=True)
+        # Tracing is slow on old Pythons: a test that only ran out of time then is not flaky.
+        unstable = {test for test in flaky(first, traced) if traced.outcomes.get(test) != "timed_out"}
+        return traced, BaselineRun(suite=first, flaky=tuple(sorted(unstable)))
+
+    async def _localised(self, issue: str, facts: IssueFacts, spectrum: Mapping[str, Mapping[int, float]]) -> Localised:
+        await asyncio.to_thread(self.index.update, self.trees.root, self.files)
+        return Localised(locations=localise(facts, issue, self.index, spectrum, limit=LOCATIONS))
+
+    def _needs_narrowing(self, state: ResolveState) -> bool:
+        return state.baseline is not None and state.baseline.suite.timed_out
+
+    async def _narrowed(self, state: ResolveState) -> AsyncGenerator[AnyEvent]:
+        """The tests nearest to where the fault is, when all of them take too long."""
+        near = nearest_tests(self.files, state.locations[0].path if state.locations else "")[:NEAREST_FILES]
+        command = narrowed(self.plan.test_command or "", near)
+        if command is not None:
+            yield (await self._timed("baseline", self._baseline(command)))[1]
+
+    async def _reproduced(self, issue: str, facts: IssueFacts, state: ResolveState) -> AsyncGenerator[AnyEvent]:
+        if not self.plan.reproduction:
+            yield Reproduced(reproduction=None, problem="left out")
+            return
+        reproducer = Reproducer(self.trees, python_of(self.plan.test_command), facts)
+        found = await self._timed("reproduce", reproducer.from_issue())
+        if found is None and state.baseline and self.plan.tests_given:
+            found = from_tests(state.baseline.suite, frozenset(state.baseline.flaky))
+        if found is None and state.locations and self.budget.share_s("reproduce") > 0:
+            location = state.locations[0]
+            fault = Fault(issue, location, self._source(location.path), "")
+            found, sampled = await self._timed("reproduce", reproducer.from_model(self.policy, fault, self.plan.seed))
+            yield sampled
+        problem = "" if found else "no program was found that fails because of the issue"
+        yield Reproduced(reproduction=found, problem=problem)
+
+    async def _candidates(self, issue: str, state: ResolveState) -> AsyncGenerator[AnyEvent]:
+        """Proposals and verdicts in turn, until one is verified or nothing is left to try with."""
+        judge = self._judge(state)
+        async for event in self._judged(judge, state):
+            yield event
+        for ask in self._asks(state.locations or ()):
+            if state.verified or self._is_exhausted(state):
+                return
+            async for event in self._proposed(ask, issue, state):
+                yield event
+            async for event in self._judged(judge, state):
+                yield event
+
+    def _asks(self, locations: Sequence[Location]) -> Iterable[Ask]:
+        if self.plan.order:
+            return self.plan.order(locations)
+        return asks(locations, mechanical=self.plan.mechanical, refine=self.plan.refinement)
+
+    def _is_exhausted(self, state: ResolveState) -> bool:
+        """Whether more candidates would change nothing: there are enough, or nothing could tell them apart."""
+        proof = state.reproduction is not None or (state.baseline is not None and not state.baseline.suite.passed)
+        unproven = not proof and any(verdict.word != "wrong" for verdict in state.verdicts.values())
+        return len(state.candidates) >= self.plan.candidates or unproven
+
+    async def _proposed(self, ask: Ask, issue: str, state: ResolveState) -> AsyncGenerator[AnyEvent]:
+        source = self._source(ask.location.path)
+        failure = state.reproduction.failure if state.reproduction else ""
+        fault = Fault(issue, ask.location, source, failure)
+        if ask.kind == "mechanical":
+            for edit in mechanical_edits(source, ask.location, MECHANICAL_EDITS):
+                if event := self._proposal(Draft(edit.source, None), ask, source, state):
+                    yield event
+            return
+        proposer = Proposer(self.policy, self.plan.seed + len(state.candidates))
+        if ask.kind == "line":
+            numbers = suspicious_lines(fault, ask.line + 1)
+            if len(numbers) <= ask.line:
+                return
+            asked = proposer.lines(fault, numbers[ask.line], ask.answers, ask.temperature)
+        else:
+            failed = self._failed(ask, source, state) if ask.kind == "refine" else None
+            asked = proposer.rewrites(fault, ask.answers, ask.temperature, failed)
+        drafts = await self._timed("propose", asked)
+        yield drafts.sampled
+        for draft in drafts.drafts:
+            if event := self._proposal(draft, ask, source, state):
+                yield event
+
+    def _failed(self, ask: Ask, source: str, state: ResolveState) -> tuple[str, str] | None:
+        """The best wrong candidate for this place, as its changed lines, and how it fails."""
+        best = state.best_failed(ask.location.path)
+        if best is None:
+            return None
+        candidate, verdict = best
+        changed = [line[1:] for line in candidate.patch.splitlines() if line[:1] == "+" and line[:3] != "+++"]
+        return "\n".join(changed), verdict.failure
+
+    def _proposal(self, draft: Draft, ask: Ask, source: str, state: ResolveState) -> Proposed | None:
+        key = f"{ask.location.path} {normalised(draft.after)}"
+        if key == f"{ask.location.path} {normalised(source)}":
+            return None
+        known = state.known(key)
+        candidate = known or Candidate(
+            id=state.next_id,
+            source="mechanical" if ask.kind == "mechanical" else "model",
+            path=ask.location.path,
+            patch=unified_diff(ask.location.path, source, draft.after),
+            key=key,
+            logprob=draft.logprob,
+            location=ask.location.name,
+        )
+        return Proposed(candidate=candidate, duplicate_of=known.id if known else None)
+
+    async def _judged(self, judge: Judge, state: ResolveState) -> AsyncGenerator[AnyEvent]:
+        """Verdicts on all candidates without one, a few at once; of mechanical ones, up to the first that stands."""
+        waiting = state.unjudged()
+        while waiting:
+            batch, waiting = waiting[: self.plan.at_once], waiting[self.plan.at_once :]
+            started = time.monotonic()
+            verdicts = await self.deadline.within(asyncio.gather(*map(judge.verdict, batch)))
+            self.budget.took("verify", time.monotonic() - started)
+            for verdict in verdicts:
+                yield Judged(verdict=verdict)
+            if state.verified and batch[0].source == "mechanical":
+                return
+
+    def _judge(self, state: ResolveState) -> Judge:
+        suite = state.baseline.suite if state.baseline else None
+        slow_s = suite.duration_s if suite else 0.0
+        return Judge(
+            trees=self.trees,
+            reproduction=state.reproduction,
+            command=suite.command if suite else None,
+            baseline=suite,
+            flaky=frozenset(state.baseline.flaky if state.baseline else ()),
+            limits=Limits(suite_s=max(LEAST_SUITE_S, 3 * slow_s), test_s=TEST_S, script_s=30.0),
+        )
+
+    async def _timed(self, stage: Stage, work: Awaitable[T]) -> T:
+        started = time.monotonic()
+        try:
+            return await self.deadline.within(work)
+        finally:
+            self.budget.took(stage, time.monotonic() - started)
+
+    def _source(self, path: str) -> str:
+        with (Path(self.trees.root) / path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return file.read()
+
+    def _finished(self, state: ResolveState, reason: str, message: str) -> ResolveFinished:
+        votes: Mapping[int, int] = state.votes if self.plan.agreement else {}
+        candidates = list(state.candidates.values())
+        best = selected(candidates, state.verdicts, votes)
+        word = state.verdicts[best.id].word if best else "none"
+        explanation = why(best, candidates, state.verdicts, state.votes[best.id]) if best else _why_none(state)
+        return ResolveFinished.model_validate(
+            {
+                "word": word,
+                "reason": reason,
+                "candidate": best.id if best else None,
+                "patch": best.patch if best else "",
+                "why": message or explanation,
+                "seconds": {stage: round(seconds, 2) for stage, seconds in self.budget.seconds.items()},
+                "usage": state.usage,
+                "duration_s": self.budget.used_s,
+            }
+        )
+
+
+def _why_none(state: ResolveState) -> str:
+    if state.locations is not None and not state.locations:
+        return "no place was found that the issue could be about"
+    if not state.candidates:
+        return "nothing that the model answered is an edit"
+    return f"none of {len(state.candidates)} candidates stands: each leaves the reproduction failing or breaks a test"

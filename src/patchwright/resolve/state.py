@@ -1,0 +1,76 @@
+"""The state of a resolution, as a fold over its events: one that was interrupted is taken up by folding them again."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from patchwright.schema.events import AnyEvent, BaselineRun, Judged, Localised, Proposed, Reproduced, Sampled
+from patchwright.schema.messages import Usage
+from patchwright.schema.resolution import Candidate, Location, Reproduction, Verdict
+
+
+class ResolveState:
+    """What the stages have found. Changed by `add` alone."""
+
+    def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
+        self.baseline: BaselineRun | None = None
+        self.locations: tuple[Location, ...] | None = None
+        self.reproduced: Reproduced | None = None
+        self.candidates: dict[int, Candidate] = {}
+        self.verdicts: dict[int, Verdict] = {}
+        self.votes: Counter[int] = Counter()
+        """By candidate, how often the model proposed it."""
+        self.usage = Usage()
+        for event in events:
+            self.add(event)
+
+    def add(self, event: AnyEvent) -> None:
+        match event:
+            case BaselineRun():
+                self.baseline = event
+            case Localised():
+                self.locations = event.locations
+            case Reproduced():
+                self.reproduced = event
+            case Proposed():
+                self._add_proposal(event)
+            case Sampled():
+                self.usage += event.usage
+            case Judged():
+                self.verdicts[event.verdict.candidate] = event.verdict
+            case _:
+                pass
+
+    @property
+    def reproduction(self) -> Reproduction | None:
+        return self.reproduced.reproduction if self.reproduced else None
+
+    @property
+    def verified(self) -> bool:
+        return any(verdict.word == "verified" for verdict in self.verdicts.values())
+
+    @property
+    def next_id(self) -> int:
+        return len(self.candidates) + 1
+
+    def known(self, key: str) -> Candidate | None:
+        """The candidate that is this patch but for its layout."""
+        return next((candidate for candidate in self.candidates.values() if candidate.key == key), None)
+
+    def unjudged(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates.values() if candidate.id not in self.verdicts]
+
+    def best_failed(self, path: str) -> tuple[Candidate, Verdict] | None:
+        """The candidate of the model for this file that repaired most and broke least, of those that are wrong."""
+        failed = [
+            (self.candidates[verdict.candidate], verdict)
+            for verdict in self.verdicts.values()
+            if verdict.word == "wrong" and verdict.failure and self.candidates[verdict.candidate].path == path
+        ]
+        of_model = [pair for pair in failed if pair[0].source == "model"]
+        return max(of_model, key=lambda pair: (len(pair[1].repaired) - len(pair[1].broken), -pair[0].id), default=None)
+
+    def _add_proposal(self, event: Proposed) -> None:
+        if event.duplicate_of is None:
+            self.candidates[event.candidate.id] = event.candidate
+        if event.candidate.source != "mechanical":
+            self.votes[event.duplicate_of or event.candidate.id] += 1
