@@ -1,4 +1,4 @@
-"""A resolution from the issue to the patch: what it proves, what it refuses to call proven, and what it never touches."""
+"""A resolution from issue to patch: what it proves, what it refuses to call proven, and what it never touches."""
 
 import asyncio
 import subprocess

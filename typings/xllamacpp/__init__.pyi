@@ -40,6 +40,7 @@ class CommonParams:
     ui: bool
     n_ctx: int
     n_parallel: int
+    kv_unified: bool
     n_batch: int
     n_ubatch: int
     cache_type_k: ggml_type

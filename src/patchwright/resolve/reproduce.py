@@ -109,7 +109,7 @@ class Reproducer:
 
     def _is_of_the_issue(self, failure: str) -> bool:
         kind = raised(failure)
-        expected = self.facts.error[0].rpartition(".")[2] if self.facts.error else ""
+        expected = self.facts.error.type.rpartition(".")[2] if self.facts.error else ""
         if kind in _OWN_FAULT:
             return kind == expected
         return bool(kind)
