@@ -1,6 +1,8 @@
 """`patchwright resolve`: an issue in, a verified patch out."""
 
 import asyncio
+import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -116,7 +118,7 @@ async def assembled(
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with OpenAIPolicy.connected(engine.connect) as policy:
-        with closing(Index(settings.state_dir / "index" / "index.sqlite")) as index:
+        with Index(_index_file(settings, root)) as index:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stop.set)
             try:
@@ -132,6 +134,12 @@ async def assembled(
             finally:
                 for number in (signal.SIGINT, signal.SIGTERM):
                     loop.remove_signal_handler(number)
+
+
+def _index_file(settings: Settings, root: Path) -> Path:
+    """An index is of one work tree."""
+    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+    return settings.state_dir / "index" / f"{name}.sqlite"
 
 
 async def _consume(events: AsyncGenerator[AnyEvent], session: Session, view: Progress) -> ResolveFinished:

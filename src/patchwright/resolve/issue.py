@@ -17,9 +17,9 @@ MOST_IDENTIFIERS = 200
 MOST_FRAMES = 100
 MOST_BLOCKS = 50
 MOST_COMMANDS = 50
-FILE_SUFFIXES = frozenset(
-    ["py", "pyi", "pyx", "pyw", "js", "mjs", "cjs", "jsx", "ts", "tsx", "vue", "c", "h", "cc", "cpp", "hpp", "cs", "go", "rs", "rb", "java", "kt", "php", "sh", "toml", "cfg", "ini", "yaml", "yml", "json", "html", "css", "scss", "md", "rst", "txt", "sql", "xml", "ipynb"]
-)
+_PROGRAMS = "py pyi pyx pyw js mjs cjs jsx ts tsx vue c h cc cpp hpp cs go rs rb java kt php sh sql ipynb"
+_TEXTS = "toml cfg ini yaml yml json html css scss md rst txt xml"
+FILE_SUFFIXES = frozenset([*_PROGRAMS.split(" "), *_TEXTS.split(" ")])
 
 BlockKind = Literal["python", "doctest", "shell", "other"]
 
