@@ -37,7 +37,7 @@ def test_ps_lists_the_engine_for_people_and_for_programs(tiny_engine: LlamaCpp, 
     (engine,) = running_engines(state_dir)
     table = patchwright(state_dir, "ps").stdout.splitlines()
     (listed,) = json.loads(patchwright(state_dir, "ps", "--json").stdout)
-    assert table[1].split()[:6] == [engine.id, str(engine.pid), "1024", "f16", "1", "1"]
+    assert table[1].split()[:6] == [engine.id, str(engine.pid), "1024", "f16", "4", "1"]
     assert (listed["id"], listed["pid"], listed["url"]) == (engine.id, engine.pid, engine.url)
     assert "api_key" not in listed
 
@@ -50,7 +50,7 @@ def test_logs_can_be_read_and_followed_until_the_engine_ends(tiny_engine: LlamaC
         before = follower.stdout.readline()
         assert patchwright(state_dir, "stop", "tiny").returncode == 0
         after = follower.stdout.read()
-    assert "1024 tokens, KV cache in f16, 1 threads" in before
+    assert "1024 tokens for 4 slots, KV cache in f16, 1 threads" in before
     assert "main loop exited" in after
     assert patchwright(state_dir, "logs").stdout == before + after
 

@@ -156,3 +156,18 @@ async def test_an_endpoint_that_is_not_there_is_an_engine_error() -> None:
     async with OpenAIPolicy.connected(connect) as policy:
         with pytest.raises(EngineError, match=r"127\.0\.0\.1:9/v1 stopped answering"):
             _ = [delta async for delta in policy.stream(REQUEST)]
+
+
+async def test_tokens_are_counted_where_the_endpoint_is_now() -> None:
+    """An engine that was restarted listens on another port."""
+    broken = stream(content("he"), done=False)
+    async with serving(broken) as before, serving(status(200, {"tokens": [1, 2, 3]})) as after:
+        endpoints = iter([await before.connect(), await after.connect()])
+
+        async def connect() -> Endpoint:
+            return next(endpoints).model_copy(update={"tokenizes": True})
+
+        async with OpenAIPolicy.connected(connect) as policy:
+            with pytest.raises(EngineError):
+                [delta async for delta in policy.stream(REQUEST)]
+            assert await policy.count_tokens("a b c") == 3

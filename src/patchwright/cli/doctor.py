@@ -6,7 +6,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import typer
@@ -80,7 +79,9 @@ async def _search(settings: Settings) -> str:
 
 
 async def _engine(settings: Settings) -> str:
-    return f"llama.cpp through xllamacpp {version('xllamacpp')}"
+    from patchwright.engines.llama_cpp import check_library
+
+    return f"llama.cpp through xllamacpp {await check_library()}"
 
 
 async def _memory(settings: Settings) -> str:

@@ -25,6 +25,7 @@ from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Ver
 
 SHOWN_LOCATIONS = 3
 SHOWN_TESTS = 5
+SHOWN_SCRIPT_LINES = 20
 
 
 class Progress(Protocol):
@@ -151,6 +152,7 @@ def _evidence(finished: ResolveFinished, best: Candidate, verdict: Verdict, stat
     if state.reproduction:
         outcome = "passes" if verdict.reproduced else "still fails"
         lines.append(f"reproduction: failed before, {outcome} after: {_reproduction(state.reproduction)}")
+        lines += [f"    {line}" for line in state.reproduction.script.splitlines()[:SHOWN_SCRIPT_LINES]]
     else:
         lines.append("reproduction: none, so nothing shows that the issue is resolved")
     if state.baseline is None:

@@ -32,6 +32,8 @@ LOCK_POLL_S = 0.05
 ANSWER_TIMEOUT_S = 10.0
 """An engine answers /v1/models at once, whatever it computes; one that takes longer hangs."""
 
+NO_OPENMP = "install the OpenMP library: `apt install libgomp1`, or your system's package for it"
+
 logger = logging.getLogger(__name__)
 
 
@@ -126,9 +128,20 @@ class LlamaCpp:
         )
 
 
+async def check_library() -> str:
+    """The version of llama.cpp's package, once it has been loaded, in a process of its own. Raises EngineError."""
+    command = (sys.executable, "-P", "-c", "import xllamacpp")
+    process = await asyncio.create_subprocess_exec(*command, stderr=PIPE)
+    _, output = await process.communicate()
+    if process.returncode:
+        reason = output.decode(errors="replace").strip().rpartition("\n")[2]
+        raise EngineError(f"llama.cpp cannot be loaded: {reason}", hint=NO_OPENMP if "libgomp" in reason else None)
+    return version("xllamacpp")
+
+
 def _hint(reason: str | None, launch: Launch) -> str:
     if reason and "libgomp" in reason:
-        return "install the OpenMP library: `apt install libgomp1`, or your system's package for it"
+        return NO_OPENMP
     return f"`patchwright engine logs {launch.id}` shows all that it said"
 
 

@@ -89,6 +89,7 @@ class OpenAIPolicy:
 
     async def count_tokens(self, text: str) -> int:
         """Exact where the server has llama.cpp's POST /tokenize, otherwise bytes ÷ 3."""
+        await self._found()
         if not self._endpoint.tokenizes:
             return -(-len(text.encode()) // BYTES_PER_TOKEN)
         url = self._endpoint.base_url.removesuffix("/v1") + "/tokenize"

@@ -27,8 +27,8 @@ class Fault:
     def __init__(self, issue: str, location: Location, source: str, failure: str) -> None:
         self.location = location
         self.source = source
-        self._issue = issue
-        self._failure = failure
+        self._issue = _sendable(issue)
+        self._failure = _sendable(failure)
         self._language = _LANGUAGES.get(PurePosixPath(location.path).suffix, "")
 
     def rewrite(self, failed: tuple[str, str] | None = None) -> tuple[Message, ...]:
@@ -39,7 +39,7 @@ class Fault:
     def line(self, number: int) -> tuple[Message, ...]:
         """Asks for one line of the file, by its number."""
         name = f"`{self.location.name}`" if self.location.name else self.location.path
-        line = self.source.splitlines()[number - 1].strip()
+        line = _sendable(self.source.splitlines()[number - 1].strip())
         return self._request(self._filled("line", name=name, line=line))
 
     def replace(self, failed: tuple[str, str] | None = None) -> tuple[Message, ...]:
@@ -55,7 +55,7 @@ class Fault:
             "fault",
             issue=shortened(self._issue, ISSUE_CHARS),
             path=self.location.path,
-            code=shown_code(self.source, self.location),
+            code=_sendable(shown_code(self.source, self.location)),
             failure=f"\nIt fails like this:\n\n{digest(self._failure, FAILURE_CHARS)}\n" if self._failure else "",
         )
         return (SystemMessage(content=_template("system").strip()), UserMessage(content=fault + task))
@@ -64,7 +64,7 @@ class Fault:
         if failed is None:
             return ""
         attempt, failure = failed
-        return self._filled("failed", attempt=attempt, failure=digest(failure, FAILURE_CHARS))
+        return self._filled("failed", attempt=_sendable(attempt), failure=digest(_sendable(failure), FAILURE_CHARS))
 
     def _filled(self, template: str, **parts: str) -> str:
         parts["language"] = self._language
@@ -95,6 +95,11 @@ def shortened(text: str, limit_chars: int) -> str:
         return text
     half = limit_chars // 2
     return f"{text[:half]}\n…\n{text[-half:]}"
+
+
+def _sendable(text: str) -> str:
+    """Without what stands for bytes that are no UTF-8: JSON has no place for it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 @cache

@@ -12,9 +12,9 @@ from patchwright.schema.events import Sampled
 from patchwright.schema.messages import Request, Sampling
 from patchwright.schema.resolution import Reproduction, SuiteRun
 
-ANSWERS = 4
+ANSWERS = 3
 TEMPERATURE = 0.6
-MAX_TOKENS = 400
+MAX_TOKENS = 256
 SCRIPT_S = 30.0
 
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
@@ -28,7 +28,7 @@ _OWN_FAULT = frozenset({"SyntaxError", "IndentationError", "ImportError", "Modul
 
 def from_tests(suite: SuiteRun, flaky: frozenset[str]) -> Reproduction | None:
     """The user's own tests, where they fail on the untouched tree."""
-    if suite.passed:
+    if suite.passed or (suite.timed_out and not suite.outcomes):
         return None
     tests = tuple(test for test in failing(suite) if test not in flaky)
     if suite.outcomes and not tests:
@@ -56,6 +56,7 @@ class Reproducer:
 
     trees: Trees
     python: str
+    issue: str
     facts: IssueFacts
 
     async def from_issue(self) -> Reproduction | None:
@@ -108,11 +109,15 @@ class Reproducer:
         return reproduction.model_copy(update={"failure": failures[0]})
 
     def _is_of_the_issue(self, failure: str) -> bool:
+        """Whether it ends as the issue says: with the exception of its traceback, else with one that it names; a
+        failed assertion speaks for itself."""
         kind = raised(failure)
         expected = self.facts.error.type.rpartition(".")[2] if self.facts.error else ""
-        if kind in _OWN_FAULT:
+        if kind == "AssertionError" or not kind:
+            return bool(kind)
+        if kind in _OWN_FAULT or expected:
             return kind == expected
-        return bool(kind)
+        return kind in self.issue
 
 
 def program_in(answer: str) -> str:

@@ -167,15 +167,17 @@ class Resolution:
         if not self.plan.reproduction:
             yield Reproduced(reproduction=None, problem="left out")
             return
-        reproducer = Reproducer(self.trees, python_of(self.plan.test_command), facts)
-        found = await self._timed("reproduce", reproducer.from_issue())
+        reproducer = Reproducer(self.trees, python_of(self.plan.test_command), issue, facts)
+        found = await self._within_share("reproduce", reproducer.from_issue())
         if found is None and state.baseline and self.plan.tests_given:
             found = from_tests(state.baseline.suite, frozenset(state.baseline.flaky))
-        if found is None and state.locations and self.budget.share_s("reproduce") > 0:
+        if found is None and state.locations:
             location = state.locations[0]
             fault = Fault(issue, location, self._source(location.path), "")
-            found, sampled = await self._timed("reproduce", reproducer.from_model(self.policy, fault, self.plan.seed))
-            yield sampled
+            written = reproducer.from_model(self.policy, fault, self.plan.seed)
+            if answer := await self._within_share("reproduce", written):
+                found, sampled = answer
+                yield sampled
         problem = "" if found else "no program was found that fails because of the issue"
         yield Reproduced(reproduction=found, problem=problem)
 
@@ -267,7 +269,9 @@ class Resolution:
 
     def _judge(self, state: ResolveState) -> Judge:
         suite = state.baseline.suite if state.baseline else None
-        slow_s = suite.duration_s if suite else 0.0
+        if suite and suite.timed_out and not suite.outcomes:
+            suite = None  # a command that takes too long, and cannot say what it did until then
+        slow_s = min(suite.duration_s if suite else 0.0, self.budget.left_s / 4)
         return Judge(
             trees=self.trees,
             reproduction=state.reproduction,
@@ -276,6 +280,13 @@ class Resolution:
             flaky=frozenset(state.baseline.flaky if state.baseline else ()),
             limits=Limits(suite_s=max(LEAST_SUITE_S, 3 * slow_s), test_s=TEST_S, script_s=30.0),
         )
+
+    async def _within_share(self, stage: Stage, work: Awaitable[T]) -> T | None:
+        """The stage's work, or None when its share of the time was not enough."""
+        try:
+            return await self._timed(stage, asyncio.wait_for(work, self.budget.share_s(stage)))
+        except TimeoutError:
+            return None
 
     async def _timed(self, stage: Stage, work: Awaitable[T]) -> T:
         started = time.monotonic()
