@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from patchwright.repo.index.index import Index
 from patchwright.repo.work_tree import files_of
 from patchwright.resolve.budget import Budget
 from patchwright.resolve.judge import Trees
-from patchwright.resolve.plan import Ask
+from patchwright.resolve.pipeline import Pipeline
+from patchwright.resolve.plan import Ask, Order, asks
+from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
 from patchwright.resolve.state import ResolveState
 from patchwright.schema.events import ResolveFinished
@@ -48,22 +51,16 @@ def best_of_8(locations: Sequence[Location]) -> list[Ask]:
     return [Ask("rewrite", location, 0.8, answers=4) for location in locations[:1] for _ in range(2)]
 
 
+ORDERS: dict[str, Order] = {
+    "greedy": one_greedy,
+    "best-of-8": best_of_8,
+    "no-mechanical": partial(asks, mechanical=False),
+    "no-refinement": partial(asks, refine=False),
+}
+
+
 def plan_for(mode: str, command: str) -> Plan:
-    match mode:
-        case "greedy":
-            return Plan(command, order=one_greedy)
-        case "best-of-8":
-            return Plan(command, order=best_of_8)
-        case "no-coverage":
-            return Plan(command, coverage=False)
-        case "no-mechanical":
-            return Plan(command, mechanical=False)
-        case "no-agreement":
-            return Plan(command, agreement=False)
-        case "no-refinement":
-            return Plan(command, refinement=False)
-        case _:
-            return Plan(command)
+    return Plan(command, coverage=mode != "no-coverage", agreement=mode != "no-agreement")
 
 
 def repository(checkout: Path, program: str, directory: Path) -> Path:
@@ -96,6 +93,7 @@ async def resolved(root: Path, program: str, mode: str, time_s: float) -> dict[s
                 plan=plan_for(mode, command),
                 budget=Budget(time_s),
                 deadline=Deadline(time_s, asyncio.Event()),
+                strategy=Pipeline(Proposer(policy, seed=0), root, ORDERS.get(mode, asks)),
             )
             async for event in resolution.run(f"`{program}` does not work: its tests fail."):
                 state.add(event)

@@ -39,3 +39,9 @@ async def test_a_result_and_an_error_come_through() -> None:
 
 async def _fail() -> None:
     raise ZeroDivisionError
+
+
+async def test_what_is_quick_is_not_begun_any_more_when_the_time_is_up() -> None:
+    deadline = Deadline(0, asyncio.Event())
+    with pytest.raises(Stopped):
+        await deadline.within(asyncio.sleep(0, result=7))

@@ -2,21 +2,25 @@
 
 import asyncio
 import subprocess
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 from patchwright.policy.scripted import answers
+from patchwright.resolve.plan import asks
 from patchwright.resolve.resolution import Plan
 from patchwright.schema.events import BaselineRun, Judged, Localised, Proposed, Reproduced, Sampled
 from tests.conftest import git
 
 from .workshop import FIX, PYTEST, SOURCE, WRONG, finish_of, of_kind, resolve, sums
 
-MODEL_ALONE = Plan(PYTEST, mechanical=False)
+PLAN = Plan(PYTEST)
+MODEL_ALONE = partial(asks, mechanical=False)
 
 
 async def test_a_patch_that_repairs_the_failing_tests_is_verified_and_applies(tmp_path: Path) -> None:
     root = sums(tmp_path)
-    events = await resolve(root, [answers(WRONG, FIX)], MODEL_ALONE)
+    events = await resolve(root, [answers(WRONG, FIX)], PLAN, order=MODEL_ALONE)
     finished = finish_of(events)
     assert (finished.word, finished.reason, finished.candidate) == ("verified", "done", 2)
     assert git(root, "status", "--porcelain") == ""
@@ -25,7 +29,7 @@ async def test_a_patch_that_repairs_the_failing_tests_is_verified_and_applies(tm
 
 
 async def test_each_stage_says_what_it_found(tmp_path: Path) -> None:
-    events = await resolve(sums(tmp_path), [answers(WRONG, FIX, FIX)], MODEL_ALONE)
+    events = await resolve(sums(tmp_path), [answers(WRONG, FIX, FIX)], PLAN, order=MODEL_ALONE)
     [baseline] = of_kind(events, BaselineRun)
     assert {test.rpartition("::")[2]: outcome for test, outcome in baseline.suite.outcomes.items()} == {
         "test_add": "failed",
@@ -44,7 +48,7 @@ async def test_each_stage_says_what_it_found(tmp_path: Path) -> None:
 
 
 async def test_a_slip_is_repaired_without_a_usable_answer(tmp_path: Path) -> None:
-    events = await resolve(sums(tmp_path), [answers("I cannot."), answers("Sorry.")], Plan(PYTEST))
+    events = await resolve(sums(tmp_path), [answers("I cannot."), answers("Sorry.")], PLAN)
     [sampled] = of_kind(events, Sampled)
     assert sampled.problems
     assert finish_of(events).word == "verified"
@@ -52,7 +56,7 @@ async def test_a_slip_is_repaired_without_a_usable_answer(tmp_path: Path) -> Non
 
 async def test_without_tests_and_reproduction_a_patch_is_unverified(tmp_path: Path) -> None:
     events = await resolve(
-        sums(tmp_path, tests=""), [answers("no program"), answers(FIX)], Plan(None, mechanical=False)
+        sums(tmp_path, tests=""), [answers("no program"), answers(FIX)], Plan(None), order=MODEL_ALONE
     )
     assert finish_of(events).word == "unverified"
 
@@ -60,7 +64,7 @@ async def test_without_tests_and_reproduction_a_patch_is_unverified(tmp_path: Pa
 async def test_the_issues_own_code_is_the_reproduction(tmp_path: Path) -> None:
     issue = "`add` is wrong:\n\n```python\nfrom sums import add\nassert add(2, 2) == 4\n```\n"
     root = sums(tmp_path, tests="from sums import add\n\n\ndef test_nothing():\n    assert add(0, 0) == 0\n")
-    events = await resolve(root, [answers(WRONG, FIX)], MODEL_ALONE, issue=issue)
+    events = await resolve(root, [answers(WRONG, FIX)], PLAN, order=MODEL_ALONE, issue=issue)
     [reproduced] = of_kind(events, Reproduced)
     assert reproduced.reproduction
     assert reproduced.reproduction.source == "issue"
@@ -74,8 +78,8 @@ async def test_a_program_of_the_models_counts_only_when_it_fails_for_the_issue(t
     typo = "```python\nfrom sums import addd\nassert addd(2, 3) == 5\n```"
     passing = "```python\nfrom sums import add\nassert add(0, 0) == 0\n```"
     good = "```python\nfrom sums import add\nassert add(2, 3) == 5\n```"
-    plan = Plan(PYTEST, tests_given=False, mechanical=False)
-    events = await resolve(root, [answers(typo, passing, good), answers(WRONG, FIX)], plan)
+    plan = Plan(PYTEST, tests_given=False)
+    events = await resolve(root, [answers(typo, passing, good), answers(WRONG, FIX)], plan, order=MODEL_ALONE)
     [reproduced] = of_kind(events, Reproduced)
     assert reproduced.reproduction
     assert (reproduced.reproduction.source, "add(2, 3)" in reproduced.reproduction.script) == ("model", True)
@@ -85,7 +89,7 @@ async def test_a_program_of_the_models_counts_only_when_it_fails_for_the_issue(t
 async def test_a_candidate_that_breaks_a_test_is_wrong_though_it_repairs_others(tmp_path: Path) -> None:
     breaking = "```python\ndef add(a, b):\n    return a + b or 1\n```"
     events = await resolve(
-        sums(tmp_path), [answers(breaking), answers(FIX)], Plan(PYTEST, mechanical=False, candidates=1)
+        sums(tmp_path), [answers(breaking), answers(FIX)], Plan(PYTEST, candidates=1), order=MODEL_ALONE
     )
     [judged] = of_kind(events, Judged)
     assert [test.rpartition("::")[2] for test in judged.verdict.broken] == ["test_nothing"]
@@ -95,7 +99,7 @@ async def test_a_candidate_that_breaks_a_test_is_wrong_though_it_repairs_others(
 async def test_tests_that_hang_are_stopped_and_others_still_count(tmp_path: Path) -> None:
     hanging = "import time\nfrom sums import add\n\n\ndef test_hangs():\n    time.sleep(600)\n\n\n"
     root = sums(tmp_path, tests=f"{hanging}def test_add():\n    assert add(2, 3) == 5\n")
-    events = await resolve(root, [answers(FIX)], MODEL_ALONE, time_s=40)
+    events = await resolve(root, [answers(FIX)], PLAN, order=MODEL_ALONE, time_s=40)
     [judged] = of_kind(events, Judged)[:1]
     assert [test.rpartition("::")[2] for test in judged.verdict.repaired] == ["test_add"]
     assert finish_of(events).word == "none"  # test_hangs failed before, and fails still
@@ -103,9 +107,9 @@ async def test_tests_that_hang_are_stopped_and_others_still_count(tmp_path: Path
 
 async def test_an_interrupted_resolution_goes_on_from_its_last_stage(tmp_path: Path) -> None:
     root = sums(tmp_path)
-    first = await resolve(root, [answers(WRONG)], MODEL_ALONE)
+    first = await resolve(root, [answers(WRONG)], PLAN, order=MODEL_ALONE)
     assert finish_of(first).reason == "infrastructure"  # the script has run out
-    events = await resolve(root, [answers(FIX)], MODEL_ALONE, earlier=first[:-1])
+    events = await resolve(root, [answers(FIX)], PLAN, order=MODEL_ALONE, earlier=first[:-1])
     assert [of_kind(events, kind) for kind in (BaselineRun, Localised, Reproduced)] == [[], [], []]
     assert (finish_of(events).word, finish_of(events).candidate) == ("verified", 2)
 
@@ -120,7 +124,7 @@ async def test_a_stop_leaves_the_tree_and_says_so(tmp_path: Path) -> None:
 
 
 async def test_the_time_limit_ends_it_with_the_best_so_far(tmp_path: Path) -> None:
-    events = await resolve(sums(tmp_path), [answers(WRONG)], Plan(f"sleep 30; {PYTEST}"), time_s=2)
+    events = await resolve(sums(tmp_path), repeat(answers(WRONG)), PLAN, order=MODEL_ALONE, time_s=20)
     assert (finish_of(events).reason, finish_of(events).word) == ("time_limit", "none")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,9 @@ from patchwright.repo.index.index import Index
 from patchwright.repo.work_tree import files_of
 from patchwright.resolve.budget import Budget
 from patchwright.resolve.judge import Trees
+from patchwright.resolve.pipeline import Pipeline
+from patchwright.resolve.plan import Order, asks
+from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
 from patchwright.schema.events import AnyEvent, ResolveFinished
 from tests.conftest import git
@@ -64,18 +67,21 @@ def sums(directory: Path, tests: str = TESTS) -> Path:
 
 async def resolve(
     root: Path,
-    script: Sequence[Line],
+    script: Iterable[Line],
     plan: Plan,
     *,
     issue: str = "`add` gives the wrong sum.",
     time_s: float = 120,
     earlier: Sequence[AnyEvent] = (),
     stop: asyncio.Event | None = None,
+    order: Order = asks,
 ) -> list[AnyEvent]:
     """All events of a resolution."""
     with closing(Index(root.parent / "index.sqlite")) as index:
+        policy = ScriptedPolicy(script)
         resolution = Resolution(
-            policy=ScriptedPolicy(script),
+            policy=policy,
+            strategy=Pipeline(Proposer(policy, plan.seed), root, order),
             trees=Trees("bubblewrap", root, load_settings().sandbox),
             index=index,
             files=await files_of(root),

@@ -30,6 +30,8 @@ class Deadline:
         work = asyncio.ensure_future(awaitable)
         stop = asyncio.create_task(self._stop.wait())
         try:
+            if self.left_s() <= 0 or self._stop.is_set():  # or what is quick would never be stopped
+                raise Stopped("interrupted" if self._stop.is_set() else "time_limit")
             await asyncio.wait({work, stop}, timeout=self.left_s(), return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return work.result()

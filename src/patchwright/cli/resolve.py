@@ -3,20 +3,26 @@
 import asyncio
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager, closing
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from patchwright.agent.deadline import Deadline
+from patchwright.agent.permission import AllowAll
 from patchwright.agent.sessions import Session, SessionStore
-from patchwright.cli.assemble import engine_of
+from patchwright.cli.assemble import Job, engine_of, profile_of
+from patchwright.cli.assemble import assembled as assembled_agent
 from patchwright.cli.exit_codes import exit_code_for_resolution
 from patchwright.cli.resolve_views import LiveProgress, PlainProgress, Progress
 from patchwright.cli.views import JsonView
@@ -32,14 +38,36 @@ from patchwright.repo.work_tree import files_of, find_work_tree
 from patchwright.resolve.budget import Budget
 from patchwright.resolve.detect import test_command_of
 from patchwright.resolve.judge import Trees
+from patchwright.resolve.pipeline import Pipeline
+from patchwright.resolve.plan import asks
+from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
+from patchwright.resolve.rollouts import Rollouts
+from patchwright.resolve.strategy import Strategy
 from patchwright.sandbox.kinds import SandboxKind
-from patchwright.schema.events import AnyEvent, IssueRead, ResolveFinished
+from patchwright.schema.events import AnyEvent, IssueRead, ResolveFinished, RunFinished
 
 PROFILE = "resolve"
 """What stands in a session's record in the place of an agent's profile."""
 
+StrategyName = Literal["pipeline", "agent"]
+
 app = typer.Typer(add_completion=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line said."""
+
+    issue: str
+    repo: Path
+    plan: Plan
+    time_limit_s: float
+    patch: Path | None
+    strategy: StrategyName
+    sandbox: SandboxKind
+    resume: str | None
+    json_lines: bool
 
 
 @app.command()
@@ -57,6 +85,10 @@ def resolve(
     model: Annotated[str | None, typer.Option(help="See `patchwright model list`; or a .gguf file.")] = None,
     base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible endpoint to use instead.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="The variable that holds the endpoint's key.")] = None,
+    strategy: Annotated[
+        StrategyName | None,
+        typer.Option(help="Ask for edits directly, or run the agent again and again; by default what suits the model."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Where sampling starts; the same seed, the same answers.")] = 0,
     sandbox: Annotated[
         SandboxKind, typer.Option(help="Where commands run. `none`: on this machine, bounded by nothing.")
@@ -75,71 +107,105 @@ def resolve(
     3 infrastructure, 4 no patch, 130 interrupted.
     """
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
-    plan = Plan(test_command=test_command, candidates=candidates, seed=seed, at_once=usable_cores())
-    text = _issue(issue, resume)
-    raise typer.Exit(asyncio.run(_resolve(text, repo, plan, time_limit, patch, sandbox, resume, json_lines, settings)))
+    options = Options(
+        issue=_issue(issue, resume),
+        repo=repo,
+        plan=Plan(test_command=test_command, candidates=candidates, seed=seed, at_once=usable_cores()),
+        time_limit_s=time_limit,
+        patch=patch,
+        strategy=strategy or _strategy_for(settings),
+        sandbox=sandbox,
+        resume=resume,
+        json_lines=json_lines,
+    )
+    raise typer.Exit(asyncio.run(_resolve(options, settings)))
 
 
-async def _resolve(
-    issue: str,
-    repo: Path,
-    plan: Plan,
-    time_limit: float,
-    patch: Path | None,
-    kind: SandboxKind,
-    resume: str | None,
-    json_lines: bool,
-    settings: Settings,
-) -> int:
-    root = (await find_work_tree(repo)).root
+async def _resolve(options: Options, settings: Settings) -> int:
+    root = (await find_work_tree(options.repo)).root
     engine = engine_of(settings)
     with closing(SessionStore(settings.state_dir / "sessions" / "sessions.sqlite")) as store:
-        session, earlier = _session(store, issue, settings, root, resume)
-        plan = _plan_of(plan, earlier, await files_of(root))
-        view: Progress = _view(json_lines)
+        session, earlier = _session(store, options, settings, root)
+        options = replace(options, plan=_plan_of(options.plan, earlier, await files_of(root)))
         print(f"session {session.id}: getting {settings.model} ready", file=sys.stderr)
-        async with assembled(engine, root, kind, plan, time_limit, settings) as resolution:
-            with view:
-                events = resolution.run(issue or session.facts.task, earlier)
+        async with assembled(engine, root, session.id, options, settings) as resolution:
+            with _view(options) as view:
+                events = resolution.run(options.issue or session.facts.task, earlier)
                 finished = await _consume(events, session, view)
         if finished.patch:
-            await _hand_over(finished, session, root, patch, settings)
+            await _hand_over(finished, session, root, options.patch, settings)
     return exit_code_for_resolution(finished)
 
 
 @asynccontextmanager
 async def assembled(
-    engine: Engine, root: Path, kind: SandboxKind, plan: Plan, time_limit_s: float, settings: Settings
+    engine: Engine, root: Path, session: str, options: Options, settings: Settings
 ) -> AsyncGenerator[Resolution]:
     """The resolution, ready to run. Raises EngineError and SandboxError."""
-    trees = Trees(kind, root, settings.sandbox)
+    trees = Trees(options.sandbox, root, settings.sandbox)
     async with trees.open():  # a machine without a sandbox is told so before a model is loaded
         pass
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    files = await files_of(root)
     async with OpenAIPolicy.connected(engine.connect) as policy:
-        with Index(_index_file(settings, root)) as index:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, stop.set)
-            try:
-                yield Resolution(
-                    policy=policy,
-                    trees=trees,
-                    index=index,
-                    files=await files_of(root),
-                    plan=plan,
-                    budget=Budget(time_limit_s),
-                    deadline=Deadline(time_limit_s, stop),
-                )
-            finally:
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    loop.remove_signal_handler(number)
+        with Index(_index_file(settings, root)) as index, _stopped_by_signals(stop):
+            strategy: Strategy = Pipeline(Proposer(policy, options.plan.seed), root, asks)
+            if options.strategy == "agent":
+                strategy = Rollouts(partial(rollout, engine, root, session, options, settings, stop))
+            yield Resolution(
+                policy=policy,
+                trees=trees,
+                index=index,
+                files=files,
+                plan=options.plan,
+                budget=Budget(options.time_limit_s),
+                deadline=Deadline(options.time_limit_s, stop),
+                strategy=strategy,
+            )
 
 
-def _index_file(settings: Settings, root: Path) -> Path:
-    """An index is of one work tree."""
-    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
-    return settings.state_dir / "index" / f"{name}.sqlite"
+async def rollout(
+    engine: Engine, root: Path, session: str, options: Options, settings: Settings, stop: asyncio.Event, issue: str
+) -> RunFinished:
+    """One run of the agent on the issue, in a copy of the work tree that is gone afterwards."""
+    with TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True) as directory:
+        copy = Path(directory) / root.name
+        await asyncio.to_thread(shutil.copytree, root, copy, symlinks=True)
+        job = Job(
+            session=session,
+            work_tree=copy,
+            files=await files_of(copy),
+            test_command=options.plan.test_command if options.plan.tests_given else None,
+            profile=profile_of(settings, None),
+            limits=settings.limits.model_copy(update={"time_s": options.time_limit_s}),
+            sandbox=options.sandbox,
+            permission=AllowAll(),
+            stop=stop,
+        )
+        own = settings.model_copy(update={"state_dir": Path(directory) / "state"})
+        async with assembled_agent(job, engine, own) as agent, aclosing(agent.run(issue)) as events:
+            async for event in events:
+                if isinstance(event, RunFinished):
+                    return event
+    raise AssertionError("a run ends with RunFinished")
+
+
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Generator[None]:
+    """The first Ctrl-C ends the resolution in order; the second ends the process."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def _consume(events: AsyncGenerator[AnyEvent], session: Session, view: Progress) -> ResolveFinished:
@@ -151,6 +217,12 @@ async def _consume(events: AsyncGenerator[AnyEvent], session: Session, view: Pro
             if isinstance(event, ResolveFinished):
                 return event
     raise AssertionError("a resolution ends with ResolveFinished")
+
+
+def _index_file(settings: Settings, root: Path) -> Path:
+    """An index is of one work tree."""
+    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+    return settings.state_dir / "index" / f"{name}.sqlite"
 
 
 async def _hand_over(
@@ -175,11 +247,11 @@ async def _hand_over(
 
 
 def _session(
-    store: SessionStore, issue: str, settings: Settings, root: Path, resume: str | None
+    store: SessionStore, options: Options, settings: Settings, root: Path
 ) -> tuple[Session, Sequence[AnyEvent]]:
-    if resume is None:
-        return store.create(work_tree=root, task=issue, profile=PROFILE, model=settings.model), ()
-    session = store.latest(root) if resume == "last" else store.open(resume)
+    if options.resume is None:
+        return store.create(work_tree=root, task=options.issue, profile=PROFILE, model=settings.model), ()
+    session = store.latest(root) if options.resume == "last" else store.open(options.resume)
     if session is None or session.facts.profile != PROFILE:
         raise RecordError(f"no resolution was recorded in {root}", hint="`patchwright session list` shows all sessions")
     return session, store.events(session.id)
@@ -216,8 +288,13 @@ def _file_or_text(issue: str) -> str:
         raise ConfigError(f"{issue}: {(error.strerror or str(error)).lower()}") from None
 
 
-def _view(json_lines: bool) -> Progress:
-    if json_lines:
+def _strategy_for(settings: Settings) -> StrategyName:
+    """Models that call tools natively work by themselves; for the others, edits are asked for one by one."""
+    return "agent" if profile_of(settings, None).calling == "native" else "pipeline"
+
+
+def _view(options: Options) -> Progress:
+    if options.json_lines:
         return JsonView()
     console = Console()
     return LiveProgress(console) if console.is_terminal else PlainProgress()

@@ -29,7 +29,7 @@ Order = Callable[[Sequence[Location]], Iterable[Ask]]
 """What to ask for, in order, given where the fault may be."""
 
 
-def asks(locations: Sequence[Location], *, mechanical: bool, refine: bool) -> Iterator[Ask]:
+def asks(locations: Sequence[Location], *, mechanical: bool = True, refine: bool = True) -> Iterator[Ask]:
     """Without end, unless there is no location."""
     likely = locations[:LOCATIONS]
     for location in likely:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from patchwright.policy.base import Policy
 from patchwright.resolve.edits import Unusable, replaced_function, replaced_line, search_replace
@@ -18,19 +18,15 @@ LEAST_TOKENS = 256
 MOST_TOKENS = 2048
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A new version of the location's file."""
-
-    after: str
-    logprob: float | None
+Version = tuple[str, float | None]
+"""A new text of the whole file, and the mean log-probability of the answer that it comes from."""
 
 
 @dataclass(frozen=True)
-class Drafts:
+class Answered:
     """What one request for answers came to."""
 
-    drafts: tuple[Draft, ...]
+    versions: tuple[Version, ...]
     sampled: Sampled
 
 
@@ -41,12 +37,18 @@ class Proposer:
     policy: Policy
     seed: int
 
-    async def rewrites(self, fault: Fault, n: int, temperature: float, failed: tuple[str, str] | None = None) -> Drafts:
+    def at(self, candidates: int) -> "Proposer":
+        """The proposer once there are so many candidates: asked the same again, it answers anew."""
+        return replace(self, seed=self.seed + candidates)
+
+    async def rewrites(
+        self, fault: Fault, n: int, temperature: float, failed: tuple[str, str] | None = None
+    ) -> Answered:
         """`n` answers for the whole location. `failed`: an attempt, and how it failed."""
         location = fault.location
         lines = location.end_line - location.start_line + 1
         if not location.name or lines > REWRITE_LINES:
-            return await self._drafts(
+            return await self._answered(
                 f"change of {location.name or location.path}",
                 fault.replace(failed),
                 Sampling(temperature=temperature, max_tokens=LEAST_TOKENS * 2, seed=self.seed),
@@ -54,7 +56,7 @@ class Proposer:
                 lambda answer: search_replace(fault.source, answer),
             )
         tokens = min(MOST_TOKENS, max(LEAST_TOKENS, 2 * TOKENS_PER_LINE * lines))
-        return await self._drafts(
+        return await self._answered(
             f"rewrite of {location.name}",
             fault.rewrite(failed),
             Sampling(temperature=temperature, max_tokens=tokens, seed=self.seed),
@@ -62,9 +64,9 @@ class Proposer:
             lambda answer: replaced_function(fault.source, location, answer),
         )
 
-    async def lines(self, fault: Fault, number: int, n: int, temperature: float) -> Drafts:
+    async def lines(self, fault: Fault, number: int, n: int, temperature: float) -> Answered:
         """`n` answers for one line of the file."""
-        return await self._drafts(
+        return await self._answered(
             f"line {number} of {fault.location.path}",
             fault.line(number),
             Sampling(temperature=temperature, max_tokens=LINE_TOKENS, seed=self.seed),
@@ -72,20 +74,20 @@ class Proposer:
             lambda answer: replaced_line(fault.source, number, answer),
         )
 
-    async def _drafts(
+    async def _answered(
         self, asked: str, messages: tuple[Message, ...], sampling: Sampling, n: int, read: Callable[[str], str]
-    ) -> Drafts:
+    ) -> Answered:
         started = time.monotonic()
         found = await self.policy.answers(Request(messages=messages, sampling=sampling), n)
-        drafts, problems = _read(found.answers, read)
+        versions, problems = _read(found.answers, read)
         usage = found.usage
-        if not drafts and problems:
+        if not versions and problems:
             answer, problem = problems[0]
             again = await self.policy.answers(
                 Request(messages=repaired(messages, answer, problem), sampling=sampling), 1
             )
             usage += again.usage
-            drafts, still = _read(again.answers, read)
+            versions, still = _read(again.answers, read)
             problems += still
         sampled = Sampled(
             asked=asked,
@@ -94,19 +96,19 @@ class Proposer:
             usage=usage,
             duration_s=time.monotonic() - started,
         )
-        return Drafts(tuple(drafts), sampled)
+        return Answered(tuple(versions), sampled)
 
 
-def _read(answers: Iterable[Answer], read: Callable[[str], str]) -> tuple[list[Draft], list[tuple[str, str]]]:
+def _read(answers: Iterable[Answer], read: Callable[[str], str]) -> tuple[list[Version], list[tuple[str, str]]]:
     """What can be used of the answers, and what can not, with the reason."""
-    drafts: list[Draft] = []
+    versions: list[Version] = []
     problems: list[tuple[str, str]] = []
     for answer in answers:
         try:
-            drafts.append(Draft(read(answer.text), answer.logprob))
+            versions.append((read(answer.text), answer.logprob))
         except Unusable as error:
             problems.append((answer.text, str(error)))
-    return drafts, problems
+    return versions, problems
 
 
 def suspicious_lines(fault: Fault, limit: int) -> Sequence[int]:

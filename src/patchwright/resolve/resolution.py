@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeVar
 
 from patchwright.agent.deadline import Deadline, Stopped
@@ -16,18 +15,16 @@ from patchwright.repo.testing.compare import flaky
 from patchwright.repo.testing.nearest import narrowed, nearest_tests
 from patchwright.repo.testing.suite import Suite
 from patchwright.resolve.budget import Budget, Stage
-from patchwright.resolve.edits import normalised, unified_diff
 from patchwright.resolve.issue import IssueFacts, read_issue
 from patchwright.resolve.judge import Judge, Limits, Trees
 from patchwright.resolve.localise import localise
-from patchwright.resolve.mechanical import mechanical_edits
-from patchwright.resolve.plan import Ask, Order, asks
+from patchwright.resolve.pipeline import source_of
 from patchwright.resolve.prompts import Fault
-from patchwright.resolve.propose import Draft, Proposer, suspicious_lines
 from patchwright.resolve.reproduce import Reproducer, from_tests, python_of
 from patchwright.resolve.select import selected, why
 from patchwright.resolve.spectrum import suspiciousness
 from patchwright.resolve.state import ResolveState
+from patchwright.resolve.strategy import Batch, Strategy
 from patchwright.schema.events import (
     AnyEvent,
     BaselineRun,
@@ -38,7 +35,7 @@ from patchwright.schema.events import (
     Reproduced,
     ResolveFinished,
 )
-from patchwright.schema.resolution import Candidate, Location, SuiteRun
+from patchwright.schema.resolution import Candidate, SuiteRun
 
 T = TypeVar("T")
 
@@ -65,10 +62,6 @@ class Plan:
     coverage: bool = True
     reproduction: bool = True
     agreement: bool = True
-    mechanical: bool = True
-    refinement: bool = True
-    order: Order | None = None
-    """What to ask for, where it is not to be the usual."""
 
     def with_tests(self, command: str | None, *, given: bool) -> "Plan":
         return replace(self, test_command=command, tests_given=given)
@@ -86,6 +79,7 @@ class Resolution:
     plan: Plan
     budget: Budget
     deadline: Deadline
+    strategy: Strategy
 
     async def run(self, issue: str, earlier: Sequence[AnyEvent] = ()) -> AsyncGenerator[AnyEvent]:
         """Works until ResolveFinished, going on after `earlier`, the events of an interrupted resolution.
@@ -173,7 +167,7 @@ class Resolution:
             found = from_tests(state.baseline.suite, frozenset(state.baseline.flaky))
         if found is None and state.locations:
             location = state.locations[0]
-            fault = Fault(issue, location, self._source(location.path), "")
+            fault = Fault(issue, location, source_of(self.trees.root / location.path), "")
             written = reproducer.from_model(self.policy, fault, self.plan.seed)
             if answer := await self._within_share("reproduce", written):
                 found, sampled = answer
@@ -186,73 +180,21 @@ class Resolution:
         judge = self._judge(state)
         async for event in self._judged(judge, state):
             yield event
-        for ask in self._asks(state.locations or ()):
-            if state.verified or self._is_exhausted(state):
-                return
-            async for event in self._proposed(ask, issue, state):
-                yield event
-            async for event in self._judged(judge, state):
-                yield event
-
-    def _asks(self, locations: Sequence[Location]) -> Iterable[Ask]:
-        if self.plan.order:
-            return self.plan.order(locations)
-        return asks(locations, mechanical=self.plan.mechanical, refine=self.plan.refinement)
+        async with aclosing(self.strategy.batches(issue, state)) as batches:
+            while not (state.verified or self._is_exhausted(state)):
+                batch = await self._timed("propose", anext(batches, None))
+                if batch is None:
+                    return
+                for event in _proposals(batch, state):
+                    yield event
+                async for event in self._judged(judge, state):
+                    yield event
 
     def _is_exhausted(self, state: ResolveState) -> bool:
         """Whether more candidates would change nothing: there are enough, or nothing could tell them apart."""
         proof = state.reproduction is not None or (state.baseline is not None and not state.baseline.suite.passed)
         unproven = not proof and any(verdict.word != "wrong" for verdict in state.verdicts.values())
         return len(state.candidates) >= self.plan.candidates or unproven
-
-    async def _proposed(self, ask: Ask, issue: str, state: ResolveState) -> AsyncGenerator[AnyEvent]:
-        source = self._source(ask.location.path)
-        failure = state.reproduction.failure if state.reproduction else ""
-        fault = Fault(issue, ask.location, source, failure)
-        if ask.kind == "mechanical":
-            for edit in mechanical_edits(source, ask.location, MECHANICAL_EDITS):
-                if event := self._proposal(Draft(edit.source, None), ask, source, state):
-                    yield event
-            return
-        proposer = Proposer(self.policy, self.plan.seed + len(state.candidates))
-        if ask.kind == "line":
-            numbers = suspicious_lines(fault, ask.line + 1)
-            if len(numbers) <= ask.line:
-                return
-            asked = proposer.lines(fault, numbers[ask.line], ask.answers, ask.temperature)
-        else:
-            failed = self._failed(ask, source, state) if ask.kind == "refine" else None
-            asked = proposer.rewrites(fault, ask.answers, ask.temperature, failed)
-        drafts = await self._timed("propose", asked)
-        yield drafts.sampled
-        for draft in drafts.drafts:
-            if event := self._proposal(draft, ask, source, state):
-                yield event
-
-    def _failed(self, ask: Ask, source: str, state: ResolveState) -> tuple[str, str] | None:
-        """The best wrong candidate for this place, as its changed lines, and how it fails."""
-        best = state.best_failed(ask.location.path)
-        if best is None:
-            return None
-        candidate, verdict = best
-        changed = [line[1:] for line in candidate.patch.splitlines() if line[:1] == "+" and line[:3] != "+++"]
-        return "\n".join(changed), verdict.failure
-
-    def _proposal(self, draft: Draft, ask: Ask, source: str, state: ResolveState) -> Proposed | None:
-        key = f"{ask.location.path} {normalised(draft.after)}"
-        if key == f"{ask.location.path} {normalised(source)}":
-            return None
-        known = state.known(key)
-        candidate = known or Candidate(
-            id=state.next_id,
-            source="mechanical" if ask.kind == "mechanical" else "model",
-            path=ask.location.path,
-            patch=unified_diff(ask.location.path, source, draft.after),
-            key=key,
-            logprob=draft.logprob,
-            location=ask.location.name,
-        )
-        return Proposed(candidate=candidate, duplicate_of=known.id if known else None)
 
     async def _judged(self, judge: Judge, state: ResolveState) -> AsyncGenerator[AnyEvent]:
         """Verdicts on all candidates without one, a few at once; of mechanical ones, up to the first that stands."""
@@ -295,10 +237,6 @@ class Resolution:
         finally:
             self.budget.took(stage, time.monotonic() - started)
 
-    def _source(self, path: str) -> str:
-        with (Path(self.trees.root) / path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
-
     def _finished(self, state: ResolveState, reason: str, message: str) -> ResolveFinished:
         votes: Mapping[int, int] = state.votes if self.plan.agreement else {}
         candidates = list(state.candidates.values())
@@ -317,6 +255,24 @@ class Resolution:
                 "duration_s": self.budget.used_s,
             }
         )
+
+
+def _proposals(batch: Batch, state: ResolveState) -> Iterator[AnyEvent]:
+    """Events for a batch. `state` must have seen each before the next is made."""
+    if batch.sampled:
+        yield batch.sampled
+    for draft in batch.drafts:
+        known = state.known(draft.key)
+        candidate = known or Candidate(
+            id=state.next_id,
+            source=draft.source,
+            path=draft.path,
+            patch=draft.patch,
+            key=draft.key,
+            logprob=draft.logprob,
+            location=draft.location,
+        )
+        yield Proposed(candidate=candidate, duplicate_of=known.id if known else None)
 
 
 def _why_none(state: ResolveState) -> str:

@@ -56,11 +56,15 @@ class Reproduction(Record):
     """The ids of the tests that fail on the untouched tree, where the command can tell."""
 
 
+CandidateSource = Literal["model", "mechanical", "agent"]
+"""Who made it: the model asked for an edit, a slip undone without a model, or a run of the agent."""
+
+
 class Candidate(Record):
     """One proposed patch."""
 
     id: int
-    source: Literal["model", "mechanical", "agent"]
+    source: CandidateSource
     path: str
     patch: str
     """A unified diff from the untouched tree."""

@@ -1,0 +1,83 @@
+"""The strategy for small models: edits are asked for directly, at the places where the fault may be."""
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchwright.errors import RepositoryError
+from patchwright.resolve.edits import normalised, unified_diff
+from patchwright.resolve.mechanical import mechanical_edits
+from patchwright.resolve.plan import Ask, Order
+from patchwright.resolve.prompts import Fault
+from patchwright.resolve.propose import Proposer, Version, suspicious_lines
+from patchwright.resolve.state import ResolveState
+from patchwright.resolve.strategy import Batch, Draft
+from patchwright.schema.resolution import CandidateSource
+
+MECHANICAL_EDITS = 80
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Follows an order of asking. `root`: the work tree, only read."""
+
+    proposer: Proposer
+    root: Path
+    order: Order
+
+    async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
+        for ask in self._asks(state):
+            source = source_of(self.root / ask.location.path)
+            failure = state.reproduction.failure if state.reproduction else ""
+            fault = Fault(issue, ask.location, source, failure)
+            if ask.kind == "mechanical":
+                edits = mechanical_edits(source, ask.location, MECHANICAL_EDITS)
+                yield Batch(_drafts(ask, source, "mechanical", [(edit.source, None) for edit in edits]))
+            elif batch := await self._asked(ask, fault, state):
+                yield batch
+
+    def _asks(self, state: ResolveState) -> Iterable[Ask]:
+        return self.order(state.locations or ())
+
+    async def _asked(self, ask: Ask, fault: Fault, state: ResolveState) -> Batch | None:
+        proposer = self.proposer.at(len(state.candidates))
+        if ask.kind == "line":
+            numbers = suspicious_lines(fault, ask.line + 1)
+            if len(numbers) <= ask.line:
+                return None
+            answered = await proposer.lines(fault, numbers[ask.line], ask.answers, ask.temperature)
+        else:
+            failed = _failed(ask, state) if ask.kind == "refine" else None
+            answered = await proposer.rewrites(fault, ask.answers, ask.temperature, failed)
+        return Batch(_drafts(ask, fault.source, "model", answered.versions), answered.sampled)
+
+
+def _failed(ask: Ask, state: ResolveState) -> tuple[str, str] | None:
+    """The best wrong candidate for this place, as its changed lines, and how it fails."""
+    best = state.best_failed(ask.location.path)
+    if best is None:
+        return None
+    candidate, verdict = best
+    changed = [line[1:] for line in candidate.patch.splitlines() if line[:1] == "+" and line[:3] != "+++"]
+    return "\n".join(changed), verdict.failure
+
+
+def _drafts(ask: Ask, before: str, source: CandidateSource, versions: Sequence[Version]) -> tuple[Draft, ...]:
+    """What changes more than the layout. `versions`: of the whole file, each with its log-probability."""
+    path, untouched = ask.location.path, normalised(before)
+    keyed = ((after, logprob, normalised(after)) for after, logprob in versions)
+    return tuple(
+        Draft(source, path, unified_diff(path, before, after), f"{path} {key}", logprob, ask.location.name)
+        for after, logprob, key in keyed
+        if key != untouched
+    )
+
+
+def source_of(path: Path) -> str:
+    """A file as it is, with line ends; what is no UTF-8 as surrogates. Raises RepositoryError."""
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return file.read()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RepositoryError(f"{path}: {reason}", hint="the files have changed meanwhile; start again") from None

@@ -1,0 +1,46 @@
+"""The strategy for models that can work by themselves: the agent is run again and again, each time on its own copy."""
+
+import hashlib
+import re
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+
+from patchwright.resolve.state import ResolveState
+from patchwright.resolve.strategy import Batch, Draft
+from patchwright.schema.events import RunFinished, Sampled
+
+_TARGET = re.compile(r"^\+\+\+ b/(.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """`rollout` runs the agent on the issue in a copy of the work tree, and gives its last event."""
+
+    rollout: Callable[[str], Awaitable[RunFinished]]
+
+    async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
+        while True:
+            started = time.monotonic()
+            finished = await self.rollout(issue)
+            sampled = Sampled(
+                asked=f"a rollout of {finished.steps} steps",
+                answers=1,
+                problems=() if finished.patch else (f"no change was made ({finished.reason})",),
+                usage=finished.usage,
+                duration_s=time.monotonic() - started,
+            )
+            yield Batch(_drafts(finished.patch), sampled)
+
+
+def _drafts(patch: str) -> tuple[Draft, ...]:
+    if not patch:
+        return ()
+    target = _TARGET.search(patch)
+    return (Draft("agent", target[1] if target else "", patch, _key(patch)),)
+
+
+def _key(patch: str) -> str:
+    """The same for patches that change the same lines to the same text but for spaces."""
+    changed = [" ".join(line.split()) for line in patch.splitlines() if line[:1] in "+-" and line[1:].strip()]
+    return hashlib.sha256("\n".join(changed).encode("utf-8", "surrogateescape")).hexdigest()
