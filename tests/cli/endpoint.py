@@ -8,12 +8,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Call = tuple[str, dict[str, Any]]
+"""A tool call, streamed."""
+Texts = list[str]
+"""Several answers in text, for who asks for them at once."""
 
 
 class Endpoint:
     """Answers request n with the n-th call, and hangs when there is none left."""
 
-    def __init__(self, calls: Sequence[Call]) -> None:
+    def __init__(self, calls: Sequence[Call | Texts]) -> None:
         self.calls = list(calls)
         self.requests: list[dict[str, Any]] = []
         self.released = threading.Event()
@@ -24,7 +27,10 @@ class Endpoint:
         if len(self.requests) > len(self.calls):
             self.released.wait()
             return []
-        name, arguments = self.calls[len(self.requests) - 1]
+        line = self.calls[len(self.requests) - 1]
+        if isinstance(line, list):
+            return [{"choices": [{"message": {"content": text}, "finish_reason": "stop"} for text in line]}]
+        name, arguments = line
         call = {"index": 0, "id": "x", "function": {"name": name, "arguments": json.dumps(arguments)}}
         usage = {"prompt_tokens": 100 * len(self.requests), "completion_tokens": 5}
         usage |= {"prompt_tokens_details": {"cached_tokens": 95 * (len(self.requests) - 1)}}
@@ -37,7 +43,7 @@ class Endpoint:
 
 
 @contextmanager
-def serving(*calls: Call) -> Generator[Endpoint]:
+def serving(*calls: Call | Texts) -> Generator[Endpoint]:
     endpoint = Endpoint(calls)
 
     class Handler(BaseHTTPRequestHandler):
@@ -46,7 +52,11 @@ def serving(*calls: Call) -> Generator[Endpoint]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in endpoint.answer(body)]
+            chunks = endpoint.answer(body)
+            if not body.get("stream"):
+                self._send("application/json", json.dumps(chunks[0] if chunks else {}).encode())
+                return
+            lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
             self._send("text/event-stream", "".join([*lines, "data: [DONE]\n\n"]).encode())
 
         def _send(self, kind: str, body: bytes) -> None:

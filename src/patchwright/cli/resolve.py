@@ -32,7 +32,7 @@ from patchwright.engines.machine import usable_cores
 from patchwright.errors import ConfigError, RecordError, RepositoryError
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.repo.index.index import Index
-from patchwright.repo.snapshot import before_run
+from patchwright.repo.snapshot import after_step, before_run
 from patchwright.repo.snapshots import Snapshots
 from patchwright.repo.work_tree import files_of, find_work_tree
 from patchwright.resolve.budget import Budget
@@ -151,7 +151,9 @@ async def assembled(
         with Index(_index_file(settings, root)) as index, _stopped_by_signals(stop):
             strategy: Strategy = Pipeline(Proposer(policy, options.plan.seed), root, asks)
             if options.strategy == "agent":
-                strategy = Rollouts(partial(rollout, engine, root, session, options, settings, stop))
+                strategy = Rollouts(
+                    partial(rollout, engine, root, session, options, settings, stop), options.plan.test_command
+                )
             yield Resolution(
                 policy=policy,
                 trees=trees,
@@ -234,7 +236,8 @@ async def _hand_over(
         patch.write_bytes(data)
         print(f"the patch is in {patch}", file=sys.stderr)
         return
-    await Snapshots(root, settings.state_dir / "snapshots").take(before_run(session.id))
+    snapshots = Snapshots(root, settings.state_dir / "snapshots")
+    await snapshots.take(before_run(session.id))
     apply = ["git", "apply", "--whitespace=nowarn"]
     result = await asyncio.to_thread(subprocess.run, apply, cwd=root, input=data, capture_output=True, check=False)
     if result.returncode:
@@ -243,6 +246,7 @@ async def _hand_over(
             f"the patch does not apply any more: {problem}",
             hint=f"the files have changed meanwhile; `patchwright session show {session.id}` has the patch",
         )
+    await snapshots.take(after_step(1))
     print("applied; `patchwright undo` takes it back", file=sys.stderr)
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchwright.repo.testing.compare import broken, repaired
+from patchwright.repo.testing.compare import broken, has_passed, repaired
 from patchwright.repo.testing.suite import Suite
 from patchwright.sandbox.base import Sandbox
 from patchwright.sandbox.disposable import disposable_sandbox
@@ -83,7 +83,7 @@ class Judge:
             )
         after = await Suite(self.command, sandbox).run(timeout_s=self.limits.suite_s, test_timeout_s=self.limits.test_s)
         if self.reproduction and not self.reproduction.script:
-            reproduced = after.passed or _all_repaired(self.reproduction, after, self.flaky)
+            reproduced = _passes_now(self.reproduction, after, self.flaky)
         lost = broken(self.baseline, after, self.flaky)
         if self.baseline.passed and not after.passed and not lost and not after.outcomes:
             lost = (self.command,)
@@ -106,7 +106,12 @@ async def shows_nothing(reproduction: Reproduction, sandbox: Sandbox, time_s: fl
     return result.exit_code == 0, "" if result.exit_code == 0 else result.output[-FAILURE_CHARS:]
 
 
-def _all_repaired(reproduction: Reproduction, after: SuiteRun, flaky: frozenset[str]) -> bool:
-    """Whether every test that failed because of the issue passes now; never so where tests cannot be told apart."""
+def _passes_now(reproduction: Reproduction, after: SuiteRun, flaky: frozenset[str]) -> bool:
+    """Whether every test that failed passes now; where tests cannot be told apart, whether the command does.
+
+    The exit code alone would let a candidate off that makes tests vanish.
+    """
     wanted = [test for test in reproduction.failing_tests if test not in flaky]
-    return bool(wanted) and not after.timed_out and all(after.outcomes.get(test) == "passed" for test in wanted)
+    if not wanted:
+        return after.passed
+    return not after.timed_out and all(has_passed(test, after) for test in wanted)

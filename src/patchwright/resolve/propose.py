@@ -15,6 +15,8 @@ REWRITE_LINES = 120
 TOKENS_PER_LINE = 14
 LINE_TOKENS = 96
 LEAST_TOKENS = 256
+END_OF_BLOCK = ("\n```\n",)
+"""What ends an answer: explanations after the block cost time and are not read."""
 MOST_TOKENS = 2048
 
 
@@ -59,7 +61,7 @@ class Proposer:
         return await self._answered(
             f"rewrite of {location.name}",
             fault.rewrite(failed),
-            Sampling(temperature=temperature, max_tokens=tokens, seed=self.seed),
+            Sampling(temperature=temperature, max_tokens=tokens, seed=self.seed, stop=END_OF_BLOCK),
             n,
             lambda answer: replaced_function(fault.source, location, answer),
         )
@@ -69,7 +71,7 @@ class Proposer:
         return await self._answered(
             f"line {number} of {fault.location.path}",
             fault.line(number),
-            Sampling(temperature=temperature, max_tokens=LINE_TOKENS, seed=self.seed),
+            Sampling(temperature=temperature, max_tokens=LINE_TOKENS, seed=self.seed, stop=END_OF_BLOCK),
             n,
             lambda answer: replaced_line(fault.source, number, answer),
         )

@@ -15,6 +15,7 @@ from patchwright.repo.testing.compare import flaky
 from patchwright.repo.testing.nearest import narrowed, nearest_tests
 from patchwright.repo.testing.suite import Suite
 from patchwright.resolve.budget import Budget, Stage
+from patchwright.resolve.evidence import is_evidence
 from patchwright.resolve.issue import IssueFacts, read_issue
 from patchwright.resolve.judge import Judge, Limits, Trees
 from patchwright.resolve.localise import localise
@@ -35,12 +36,14 @@ from patchwright.schema.events import (
     Reproduced,
     ResolveFinished,
 )
-from patchwright.schema.resolution import Candidate, SuiteRun
+from patchwright.schema.resolution import Candidate, SuiteRun, Verdict
 
 T = TypeVar("T")
 
 TEST_S = 5.0
 """One test may take so long; more only where it did on the untouched tree."""
+HUNG_S = 1.0
+"""One that hung need not hang for long again to show where."""
 NEAREST_FILES = 5
 MECHANICAL_EDITS = 80
 LOCATIONS = 10
@@ -137,15 +140,20 @@ class Resolution:
         left_s = share_s - first.duration_s
         if first.timed_out or left_s < first.duration_s:
             return None, BaselineRun(suite=first)
+        test_s = HUNG_S if "timed_out" in first.outcomes.values() else TEST_S
         async with self.trees.open() as sandbox:
-            traced = await Suite(command, sandbox).run(timeout_s=left_s, test_timeout_s=TEST_S, trace=True)
+            traced = await Suite(command, sandbox).run(timeout_s=left_s, test_timeout_s=test_s, trace=True)
         # Tracing is slow on old Pythons: a test that only ran out of time then is not flaky.
         unstable = {test for test in flaky(first, traced) if traced.outcomes.get(test) != "timed_out"}
         return traced, BaselineRun(suite=first, flaky=tuple(sorted(unstable)))
 
     async def _localised(self, issue: str, facts: IssueFacts, spectrum: Mapping[str, Mapping[int, float]]) -> Localised:
         await asyncio.to_thread(self.index.update, self.trees.root, self.files)
-        return Localised(locations=localise(facts, issue, self.index, spectrum, limit=LOCATIONS))
+        found = localise(facts, issue, self.index, spectrum, limit=LOCATIONS)
+        return Localised(locations=tuple(place for place in found if not self._is_evidence(place.path)))
+
+    def _is_evidence(self, path: str) -> bool:
+        return is_evidence(path, self.plan.test_command)
 
     def _needs_narrowing(self, state: ResolveState) -> bool:
         return state.baseline is not None and state.baseline.suite.timed_out
@@ -202,7 +210,7 @@ class Resolution:
         while waiting:
             batch, waiting = waiting[: self.plan.at_once], waiting[self.plan.at_once :]
             started = time.monotonic()
-            verdicts = await self.deadline.within(asyncio.gather(*map(judge.verdict, batch)))
+            verdicts = await self.deadline.within(_verdicts(judge, batch))
             self.budget.took("verify", time.monotonic() - started)
             for verdict in verdicts:
                 yield Judged(verdict=verdict)
@@ -255,6 +263,10 @@ class Resolution:
                 "duration_s": self.budget.used_s,
             }
         )
+
+
+async def _verdicts(judge: Judge, batch: Sequence[Candidate]) -> list[Verdict]:
+    return await asyncio.gather(*map(judge.verdict, batch))
 
 
 def _proposals(batch: Batch, state: ResolveState) -> Iterator[AnyEvent]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
+from patchwright.resolve.evidence import without_evidence
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
 from patchwright.schema.events import RunFinished, Sampled
@@ -15,22 +16,27 @@ _TARGET = re.compile(r"^\+\+\+ b/(.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Rollouts:
-    """`rollout` runs the agent on the issue in a copy of the work tree, and gives its last event."""
+    """`rollout` runs the agent on the issue in a copy of the work tree, and gives its last event.
+
+    What it changed in tests is left out: a candidate is judged by the tests as they are.
+    """
 
     rollout: Callable[[str], Awaitable[RunFinished]]
+    test_command: str | None
 
     async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
         while True:
             started = time.monotonic()
             finished = await self.rollout(issue)
+            patch = without_evidence(finished.patch, self.test_command)
             sampled = Sampled(
                 asked=f"a rollout of {finished.steps} steps",
                 answers=1,
-                problems=() if finished.patch else (f"no change was made ({finished.reason})",),
+                problems=() if patch else (f"no change was made ({finished.reason})",),
                 usage=finished.usage,
                 duration_s=time.monotonic() - started,
             )
-            yield Batch(_drafts(finished.patch), sampled)
+            yield Batch(_drafts(patch), sampled)
 
 
 def _drafts(patch: str) -> tuple[Draft, ...]:

@@ -28,7 +28,7 @@ def repaired(before: SuiteRun, after: SuiteRun) -> tuple[str, ...]:
 
     A module that could not be collected before is repaired when its tests run now, and pass.
     """
-    return tuple(test for test in failing(before) if _passes(test, after))
+    return tuple(test for test in failing(before) if has_passed(test, after))
 
 
 def flaky(first: SuiteRun, second: SuiteRun) -> frozenset[str]:
@@ -42,7 +42,8 @@ def flaky(first: SuiteRun, second: SuiteRun) -> frozenset[str]:
     return frozenset(differing - not_reached)
 
 
-def _passes(test: str, run: SuiteRun) -> bool:
+def has_passed(test: str, run: SuiteRun) -> bool:
+    """Whether the test passed; for a module that could not be collected before, whether all of its tests did."""
     if test in run.outcomes:
         return run.outcomes[test] == "passed"
     inside = {outcome for other, outcome in run.outcomes.items() if other.startswith(f"{test}::")}

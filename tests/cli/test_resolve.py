@@ -1,0 +1,181 @@
+"""`patchwright resolve` as a user runs it: a process of its own, a real sandbox and repository, a scripted endpoint."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from patchwright.schema.events import EVENT, BaselineRun, Localised
+from tests.conftest import FIXED, TEST_COMMAND, git
+
+from .endpoint import Call, serving
+
+PATCHWRIGHT = [sys.executable, "-m", "patchwright.cli.main", "resolve"]
+TESTS = ["--test-command", TEST_COMMAND, "--strategy", "pipeline"]
+ISSUE = "`add` in adder.py subtracts."
+FIX = "```python\ndef add(a, b):\n    return a + b\n```"
+WRONG = "```python\ndef add(a, b):\n    return a * b\n```"
+EDIT: Call = (
+    "str_replace_editor",
+    {"command": "str_replace", "path": "adder.py", "old_str": "a - b", "new_str": "a + b"},
+)
+FINISH: Call = ("finish", {"message": "add adds now"})
+
+
+def resolve(
+    repository: Path, environment: dict[str, str], *arguments: str, text: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PATCHWRIGHT, *arguments],
+        cwd=repository,
+        env=environment,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_verified_patch_is_applied_and_reported(repository: Path, environment: dict[str, str]) -> None:
+    with serving([WRONG, FIX, FIX, FIX]) as endpoint:
+        result = resolve(repository, environment, ISSUE, "--base-url", endpoint.url, *TESTS)
+    assert result.returncode == 0, result.stderr
+    assert "verified: candidate 2, the only verified one of 2 candidates, proposed 3 times" in result.stdout
+    assert "reproduction: failed before, passes after: the failing tests" in result.stdout
+    assert "+    return a + b" in result.stdout
+    assert (repository / "adder.py").read_text() == FIXED
+    undo = [sys.executable, "-m", "patchwright.cli.main", "undo"]
+    subprocess.run(undo, cwd=repository, env=environment, check=True, capture_output=True, timeout=60)
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_with_a_patch_file_the_tree_stays_as_it_is(
+    repository: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    patch, issue = tmp_path / "fix.patch", tmp_path / "issue.md"
+    issue.write_text(ISSUE)
+    with serving([FIX] * 4) as endpoint:
+        options = ["--base-url", endpoint.url, "--patch", str(patch), *TESTS]
+        result = resolve(repository, environment, str(issue), *options)
+    assert result.returncode == 0, result.stderr
+    assert git(repository, "status", "--porcelain") == ""
+    git(repository, "apply", str(patch))
+    assert (repository / "adder.py").read_text() == FIXED
+
+
+def test_the_agent_strategy_takes_the_patch_from_a_run(repository: Path, environment: dict[str, str]) -> None:
+    with serving(EDIT, FINISH) as endpoint:
+        options = ["--base-url", endpoint.url, "--test-command", TEST_COMMAND]
+        result = resolve(repository, environment, "-", *options, text=ISSUE)
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert "asked for a rollout of 2 steps" in result.stdout
+    assert (repository / "adder.py").read_text() == FIXED
+
+
+def test_a_patch_that_nothing_verifies_has_an_exit_code_of_its_own(
+    repository: Path, environment: dict[str, str]
+) -> None:
+    (repository / "check_adder.py").unlink()
+    with serving(["no program"] * 3, [FIX] * 4) as endpoint:
+        options = ["--base-url", endpoint.url, "--strategy", "pipeline"]
+        result = resolve(repository, environment, ISSUE, *options)
+    assert result.returncode == 1, result.stderr + result.stdout
+    assert "unverified: candidate 1" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "word"),
+    [
+        (["-"], "  \n", "the issue is empty"),
+        (["missing.md"], None, "missing.md: no such file"),
+        (["x", "--candidates", "0"], None, "greater than or equal to 1"),
+        (["x", "--resume", "last"], None, "no resolution was recorded"),
+        (["x", "--repo", "/"], None, "not a git repository"),
+    ],
+)
+def test_bad_input_is_a_clear_word_and_leaves_the_tree(
+    repository: Path, environment: dict[str, str], arguments: list[str], text: str | None, word: str
+) -> None:
+    result = resolve(repository, environment, *arguments, "--base-url", "http://127.0.0.1:9/v1", text=text)
+    assert result.returncode == 2
+    assert word in result.stderr
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_rubbish_from_the_model_ends_without_a_patch(repository: Path, environment: dict[str, str]) -> None:
+    (repository / "adder.py").write_text("def add(a, b):\n    return sum([])\n")
+    git(repository, "commit", "--quiet", "--all", "--message=harder")
+    rubbish = [["?"] * 4] * 200
+    with serving(*rubbish) as endpoint:
+        result = resolve(repository, environment, ISSUE, "--base-url", endpoint.url, *TESTS, "--time-limit", "20")
+    assert result.returncode == 4, result.stderr + result.stdout
+    assert "no patch" in result.stdout
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_killed_in_the_middle_it_goes_on_from_the_last_stage(repository: Path, environment: dict[str, str]) -> None:
+    with serving() as endpoint:  # never answers
+        command = [*PATCHWRIGHT, ISSUE, "--base-url", endpoint.url, *TESTS, "--json"]
+        process = subprocess.Popen(command, cwd=repository, env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        seen = [EVENT.validate_json(process.stdout.readline()) for _ in range(4)]
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert [event.kind for event in seen] == ["issue_read", "baseline_run", "localised", "reproduced"]
+    assert git(repository, "status", "--porcelain") == ""
+    with serving([FIX] * 4) as endpoint:
+        options = ["--resume", "last", "--base-url", endpoint.url, "--strategy", "pipeline", "--json"]
+        result = resolve(repository, environment, *options)
+    assert result.returncode == 0, result.stderr
+    kinds = {json.loads(line)["kind"] for line in result.stdout.splitlines()}
+    assert kinds.isdisjoint({BaselineRun.model_fields["kind"].default, Localised.model_fields["kind"].default})
+    assert (repository / "adder.py").read_text() == FIXED
+
+
+def test_ctrl_c_ends_it_in_order_and_leaves_the_tree(repository: Path, environment: dict[str, str]) -> None:
+    with serving() as endpoint:
+        command = [*PATCHWRIGHT, ISSUE, "--base-url", endpoint.url, *TESTS]
+        process = subprocess.Popen(command, cwd=repository, env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        while "reproduction" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(timeout=30) == 130
+        process.stdout.close()
+    assert "no patch (interrupted)" in rest
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_on_a_terminal_the_verdict_stands_out(repository: Path, environment: dict[str, str]) -> None:
+    with serving([FIX] * 4) as endpoint:
+        command = [*PATCHWRIGHT, ISSUE, "--base-url", endpoint.url, *TESTS]
+        process, shown = _on_terminal(command, repository, environment)
+    assert process.wait(timeout=60) == 0
+    assert "\x1b[1;32mverified: candidate 1" in shown
+
+
+def _on_terminal(
+    command: list[str], repository: Path, environment: dict[str, str]
+) -> tuple[subprocess.Popen[bytes], str]:
+    main, terminal = pty.openpty()
+    own = environment | {"TERM": "xterm-256color", "COLUMNS": "120"}
+    process = subprocess.Popen(command, cwd=repository, env=own, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            shown += os.read(main, 65536)
+        except OSError:  # the terminal's other end is closed
+            break
+    os.close(main)
+    return process, shown.decode()
