@@ -105,6 +105,17 @@ async def test_tests_that_hang_are_stopped_and_others_still_count(tmp_path: Path
     assert finish_of(events).word == "none"  # test_hangs failed before, and fails still
 
 
+async def test_of_a_suite_that_takes_too_long_the_nearest_tests_are_run(tmp_path: Path) -> None:
+    root = sums(tmp_path)
+    slow = "".join(f"def test_{number}(): time.sleep(3)\n" for number in range(40))
+    (root / "test_all_else.py").write_text(f"import time\n{slow}")
+    events = await resolve(root, [answers(FIX)], Plan(f"{PYTEST} test_all_else.py test_sums.py"), time_s=80)
+    baselines = [event.suite for event in of_kind(events, BaselineRun)]
+    assert [suite.timed_out for suite in baselines] == [True, False]
+    assert baselines[1].command.endswith(" test_sums.py")
+    assert finish_of(events).word == "verified"
+
+
 async def test_an_interrupted_resolution_goes_on_from_its_last_stage(tmp_path: Path) -> None:
     root = sums(tmp_path)
     first = await resolve(root, [answers(WRONG)], PLAN, order=MODEL_ALONE)

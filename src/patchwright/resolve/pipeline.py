@@ -40,7 +40,7 @@ class Pipeline:
         return self.order(state.locations or ())
 
     async def _asked(self, ask: Ask, fault: Fault, state: ResolveState) -> Batch | None:
-        proposer = self.proposer.at(len(state.candidates))
+        proposer = self.proposer.after(state.requests)
         if ask.kind == "line":
             numbers = suspicious_lines(fault, ask.line + 1)
             if len(numbers) <= ask.line:

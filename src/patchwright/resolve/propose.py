@@ -39,9 +39,9 @@ class Proposer:
     policy: Policy
     seed: int
 
-    def at(self, candidates: int) -> "Proposer":
-        """The proposer once there are so many candidates: asked the same again, it answers anew."""
-        return replace(self, seed=self.seed + candidates)
+    def after(self, requests: int) -> "Proposer":
+        """The proposer after so many requests: asked the same again, it answers anew."""
+        return replace(self, seed=self.seed + requests)
 
     async def rewrites(
         self, fault: Fault, n: int, temperature: float, failed: tuple[str, str] | None = None

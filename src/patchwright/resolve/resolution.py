@@ -44,6 +44,8 @@ TEST_S = 5.0
 """One test may take so long; more only where it did on the untouched tree."""
 HUNG_S = 1.0
 """One that hung need not hang for long again to show where."""
+WHOLE_SUITE = 0.6
+"""Of the baseline's time, what all the tests may take together; the rest is for the nearest ones, if need be."""
 NEAREST_FILES = 5
 MECHANICAL_EDITS = 80
 LOCATIONS = 10
@@ -118,7 +120,7 @@ class Resolution:
         facts = read_issue(issue)
         spectrum: Mapping[str, Mapping[int, float]] = {}
         if state.baseline is None and self.plan.test_command:
-            traced, baseline = await self._timed("baseline", self._baseline(self.plan.test_command))
+            traced, baseline = await self._timed("baseline", self._baseline(self.plan.test_command, WHOLE_SUITE))
             spectrum = suspiciousness(traced) if traced and self.plan.coverage else {}
             yield baseline
         if state.locations is None:
@@ -132,9 +134,9 @@ class Resolution:
         async for event in self._candidates(issue, state):
             yield event
 
-    async def _baseline(self, command: str) -> tuple[SuiteRun | None, BaselineRun]:
+    async def _baseline(self, command: str, share: float) -> tuple[SuiteRun | None, BaselineRun]:
         """The tests on the untouched tree, and, where time allows, once more with the lines that they execute."""
-        share_s = self.budget.share_s("baseline")
+        share_s = share * self.budget.share_s("baseline")
         async with self.trees.open() as sandbox:
             first = await Suite(command, sandbox).run(timeout_s=share_s, test_timeout_s=TEST_S)
         left_s = share_s - first.duration_s
@@ -163,7 +165,7 @@ class Resolution:
         near = nearest_tests(self.files, state.locations[0].path if state.locations else "")[:NEAREST_FILES]
         command = narrowed(self.plan.test_command or "", near)
         if command is not None:
-            yield (await self._timed("baseline", self._baseline(command)))[1]
+            yield (await self._timed("baseline", self._baseline(command, 1.0)))[1]
 
     async def _reproduced(self, issue: str, facts: IssueFacts, state: ResolveState) -> AsyncGenerator[AnyEvent]:
         if not self.plan.reproduction:
@@ -200,8 +202,8 @@ class Resolution:
 
     def _is_exhausted(self, state: ResolveState) -> bool:
         """Whether more candidates would change nothing: there are enough, or nothing could tell them apart."""
-        proof = state.reproduction is not None or (state.baseline is not None and not state.baseline.suite.passed)
-        unproven = not proof and any(verdict.word != "wrong" for verdict in state.verdicts.values())
+        standing = any(verdict.word != "wrong" for verdict in state.verdicts.values())
+        unproven = state.reproduction is None and standing
         return len(state.candidates) >= self.plan.candidates or unproven
 
     async def _judged(self, judge: Judge, state: ResolveState) -> AsyncGenerator[AnyEvent]:

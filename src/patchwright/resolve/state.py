@@ -19,6 +19,8 @@ class ResolveState:
         self.verdicts: dict[int, Verdict] = {}
         self.votes: Counter[int] = Counter()
         """By candidate, how often the model proposed it."""
+        self.requests = 0
+        """So many requests for answers have been made."""
         self.usage = Usage()
         for event in events:
             self.add(event)
@@ -34,6 +36,7 @@ class ResolveState:
             case Proposed():
                 self._add_proposal(event)
             case Sampled():
+                self.requests += 1
                 self.usage += event.usage
             case Judged():
                 self.verdicts[event.verdict.candidate] = event.verdict
