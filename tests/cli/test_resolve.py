@@ -98,6 +98,7 @@ def test_a_patch_that_nothing_verifies_has_an_exit_code_of_its_own(
         (["x", "--candidates", "0"], None, "greater than or equal to 1"),
         (["x", "--resume", "last"], None, "no resolution was recorded"),
         (["x", "--repo", "/"], None, "not a git repository"),
+        (["x", "--patch", "/nowhere/at/all.patch"], None, "no such directory"),
     ],
 )
 def test_bad_input_is_a_clear_word_and_leaves_the_tree(
@@ -153,6 +154,43 @@ def test_ctrl_c_ends_it_in_order_and_leaves_the_tree(repository: Path, environme
         process.stdout.close()
     assert "no patch (interrupted)" in rest
     assert git(repository, "status", "--porcelain") == ""
+
+
+def test_ctrl_c_applies_nothing_though_a_candidate_stands(repository: Path, environment: dict[str, str]) -> None:
+    with serving(EDIT, FINISH) as endpoint:  # a rollout, and no answer to the next one
+        (repository / "check_adder.py").unlink()
+        git(repository, "commit", "--quiet", "--all", "--message=no tests")
+        tests = "sleep 2; test -e never && true || ! grep -q 'a + b' adder.py"
+        command = [*PATCHWRIGHT, ISSUE, "--base-url", endpoint.url, "--test-command", f"{tests} && sleep 600"]
+        process = subprocess.Popen(
+            [*command, "--strategy", "agent", "--time-limit", "60"],
+            cwd=repository,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(6)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_resumed_on_a_terminal_it_knows_what_was_found_before(repository: Path, environment: dict[str, str]) -> None:
+    with serving([WRONG] * 4) as endpoint:  # one batch, then silence
+        command = [*PATCHWRIGHT, ISSUE, "--base-url", endpoint.url, *TESTS]
+        process = subprocess.Popen(command, cwd=repository, env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        while "wrong" not in process.stdout.readline():
+            pass
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    with serving([FIX] * 4) as endpoint:
+        result = resolve(repository, environment, "--resume", "last", "--base-url", endpoint.url, *TESTS[2:])
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert "reproduction: failed before, passes after: the failing tests" in result.stdout
 
 
 def test_on_a_terminal_the_verdict_stands_out(repository: Path, environment: dict[str, str]) -> None:

@@ -96,10 +96,37 @@ async def test_a_candidate_that_breaks_a_test_is_wrong_though_it_repairs_others(
     assert finish_of(events).word == "none"
 
 
+async def test_a_part_of_the_command_that_fails_now_is_a_regression_though_no_test_does(tmp_path: Path) -> None:
+    root = sums(tmp_path, tests="def test_nothing():\n    pass\n")
+    command = f"{PYTEST} && ! grep -q 'a . b' sum*.py || grep -q 'a - b' sum*.py"
+    events = await resolve(
+        root, [answers("no program"), answers(WRONG)], Plan(command, candidates=1), order=MODEL_ALONE
+    )
+    [judged] = of_kind(events, Judged)
+    assert judged.verdict.broken == (command,)
+    assert finish_of(events).word == "none"
+
+
+async def test_luck_is_not_called_verified(tmp_path: Path) -> None:
+    """A test that passes in every second run or so: nothing that a candidate does has to do with it."""
+    test = "import random\n\n\ndef test_luck():\n    assert random.SystemRandom().random() < 0.15\n"
+    root = sums(tmp_path, tests=test)
+    events = await resolve(root, repeat(answers(WRONG)), Plan(PYTEST, candidates=1), order=MODEL_ALONE, time_s=20)
+    assert finish_of(events).word in {"none", "plausible", "unverified"}
+
+
+async def test_a_file_that_is_no_utf8_is_left_alone(tmp_path: Path) -> None:
+    root = sums(tmp_path)
+    (root / "sums.py").write_bytes("# -*- coding: latin-1 -*-\n# Prüfsummen\n".encode("latin-1") + SOURCE.encode())
+    events = await resolve(root, repeat(answers(FIX)), PLAN, time_s=15)
+    assert finish_of(events).word == "none"
+    assert "".join(event.model_dump_json() for event in events)
+
+
 async def test_tests_that_hang_are_stopped_and_others_still_count(tmp_path: Path) -> None:
     hanging = "import time\nfrom sums import add\n\n\ndef test_hangs():\n    time.sleep(600)\n\n\n"
     root = sums(tmp_path, tests=f"{hanging}def test_add():\n    assert add(2, 3) == 5\n")
-    events = await resolve(root, [answers(FIX)], PLAN, order=MODEL_ALONE, time_s=40)
+    events = await resolve(root, [answers(FIX)], PLAN, order=MODEL_ALONE)
     [judged] = of_kind(events, Judged)[:1]
     assert [test.rpartition("::")[2] for test in judged.verdict.repaired] == ["test_add"]
     assert finish_of(events).word == "none"  # test_hangs failed before, and fails still

@@ -52,6 +52,7 @@ class RunState:
         """What the policy said last in its own name, or the endpoint's last error."""
         self._outcomes: list[Outcome] = []
         self._prompt_before_failures = 0
+        self._outcomes_before_failures = 0
         self._nudged_at: int | None = None
         self._malformed_in_a_row = 0
         self._failures_in_a_row = 0
@@ -67,6 +68,7 @@ class RunState:
                 self.messages_before_step = len(self.history)
                 if not self.failed_calls:
                     self.messages_before_failures, self._prompt_before_failures = len(self.history), 0
+                    self._outcomes_before_failures = len(self._outcomes)
             case StepFailed():
                 self._failures_in_a_row += 1
                 self.last_word = event.error
@@ -79,7 +81,7 @@ class RunState:
             case StepTakenBack():
                 self.counted_messages = min(self.counted_messages, event.kept_messages)
                 self.counted_tokens = self._prompt_before_failures
-                del self._outcomes[-self.failed_calls :]
+                del self._outcomes[self._outcomes_before_failures :]
             case HistoryCompacted():
                 self.counted_tokens, self.counted_messages = event.tokens_after, len(self.history)
             case SnapshotTaken():

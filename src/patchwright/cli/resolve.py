@@ -1,6 +1,7 @@
 """`patchwright resolve`: an issue in, a verified patch out."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import shutil
@@ -29,7 +30,7 @@ from patchwright.cli.views import JsonView
 from patchwright.config import Settings, load_settings
 from patchwright.engines.base import Engine
 from patchwright.engines.machine import usable_cores
-from patchwright.errors import ConfigError, RecordError, RepositoryError
+from patchwright.errors import ConfigError, RecordError, RepositoryError, SandboxError
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.repo.index.index import Index
 from patchwright.repo.snapshot import after_step, before_run
@@ -107,6 +108,8 @@ def resolve(
     3 infrastructure, 4 no patch, 130 interrupted.
     """
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    if patch and not patch.absolute().parent.is_dir():
+        raise ConfigError(f"{patch.parent}: no such directory", hint="the patch could not be written there")
     options = Options(
         issue=_issue(issue, resume),
         repo=repo,
@@ -129,10 +132,12 @@ async def _resolve(options: Options, settings: Settings) -> int:
         options = replace(options, plan=_plan_of(options.plan, earlier, await files_of(root)))
         print(f"session {session.id}: getting {settings.model} ready", file=sys.stderr)
         async with assembled(engine, root, session.id, options, settings) as resolution:
-            with _view(options) as view:
+            with _view(options, earlier) as view:
                 events = resolution.run(options.issue or session.facts.task, earlier)
                 finished = await _consume(events, session, view)
-        if finished.patch:
+        if finished.patch and finished.reason == "interrupted":
+            print(f"the tree is as it was; `--resume {session.id}` goes on", file=sys.stderr)
+        elif finished.patch:
             await _hand_over(finished, session, root, options.patch, settings)
     return exit_code_for_resolution(finished)
 
@@ -172,7 +177,10 @@ async def rollout(
     """One run of the agent on the issue, in a copy of the work tree that is gone afterwards."""
     with TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True) as directory:
         copy = Path(directory) / root.name
-        await asyncio.to_thread(shutil.copytree, root, copy, symlinks=True)
+        try:
+            await asyncio.to_thread(shutil.copytree, root, copy, symlinks=True)
+        except (OSError, shutil.Error) as error:
+            raise SandboxError(f"{root} cannot be copied: {error}") from None
         job = Job(
             session=session,
             work_tree=copy,
@@ -256,23 +264,23 @@ def _session(
     if options.resume is None:
         return store.create(work_tree=root, task=options.issue, profile=PROFILE, model=settings.model), ()
     session = store.latest(root) if options.resume == "last" else store.open(options.resume)
-    if session is None or session.facts.profile != PROFILE:
+    if session is None or session.facts.profile != PROFILE or session.facts.work_tree != str(root):
         raise RecordError(f"no resolution was recorded in {root}", hint="`patchwright session list` shows all sessions")
     return session, store.events(session.id)
 
 
 def _plan_of(plan: Plan, earlier: Sequence[AnyEvent], files: Sequence[str]) -> Plan:
-    known = next((event.test_command for event in earlier if isinstance(event, IssueRead)), None)
     if plan.test_command:
         return plan
-    if known:
-        return plan.with_tests(known, given=True)
+    if known := next((event for event in earlier if isinstance(event, IssueRead)), None):
+        return plan.with_tests(known.test_command, given=known.tests_given)
     return plan.with_tests(test_command_of(files), given=False)
 
 
 def _issue(issue: str, resume: str | None) -> str:
     """The issue's text: of a file with this name, from standard input, or as it is."""
-    text = sys.stdin.read() if issue == "-" else _file_or_text(issue)
+    text = sys.stdin.buffer.read().decode("utf-8", "replace") if issue == "-" else _file_or_text(issue)
+    text = text.encode("utf-8", "replace").decode()
     if not text.strip() and resume is None:
         raise ConfigError("the issue is empty", hint="name a file that holds it, or - for standard input")
     return text
@@ -287,7 +295,7 @@ def _file_or_text(issue: str) -> str:
             return issue
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        if issue and len(issue) > 255:
+        if error.errno == errno.ENAMETOOLONG:
             return issue
         raise ConfigError(f"{issue}: {(error.strerror or str(error)).lower()}") from None
 
@@ -297,8 +305,8 @@ def _strategy_for(settings: Settings) -> StrategyName:
     return "agent" if profile_of(settings, None).calling == "native" else "pipeline"
 
 
-def _view(options: Options) -> Progress:
+def _view(options: Options, earlier: Sequence[AnyEvent]) -> Progress:
     if options.json_lines:
         return JsonView()
     console = Console()
-    return LiveProgress(console) if console.is_terminal else PlainProgress()
+    return LiveProgress(console, earlier) if console.is_terminal else PlainProgress(earlier=earlier)

@@ -1,6 +1,7 @@
 """How a resolution is shown: what each stage found, and at the end the report."""
 
 import sys
+from collections.abc import Sequence
 from typing import IO, Protocol, Self
 
 from rich.console import Console
@@ -39,9 +40,9 @@ class Progress(Protocol):
 class PlainProgress:
     """A line for what matters, the report and the patch at the end."""
 
-    def __init__(self, out: IO[str] = sys.stdout) -> None:
+    def __init__(self, out: IO[str] = sys.stdout, earlier: Sequence[AnyEvent] = ()) -> None:
         self._out = out
-        self._state = ResolveState()
+        self._state = ResolveState(earlier)
 
     def __enter__(self) -> Self:
         return self
@@ -61,9 +62,9 @@ class PlainProgress:
 class LiveProgress:
     """The same lines on a terminal, with what is going on now below them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, earlier: Sequence[AnyEvent] = ()) -> None:
         self._console = console
-        self._state = ResolveState()
+        self._state = ResolveState(earlier)
         self._live = Live(console=console, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:

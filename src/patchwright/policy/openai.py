@@ -69,7 +69,8 @@ class OpenAIPolicy:
         body = {key: value for key, value in _body(request, self.name).items() if key not in _STREAMING}
         found = Answers(answers=())
         while (missing := n - len(found.answers)) > 0:
-            more = await self._complete(body | {"n": missing, "logprobs": True})
+            seeded = {} if request.sampling.seed is None else {"seed": request.sampling.seed + len(found.answers)}
+            more = await self._complete(body | seeded | {"n": missing, "logprobs": True})
             found = Answers(answers=found.answers + more.answers, usage=found.usage + more.usage)
         return found
 

@@ -69,8 +69,13 @@ def _drafts(ask: Ask, before: str, source: CandidateSource, versions: Sequence[V
     return tuple(
         Draft(source, path, unified_diff(path, before, after), f"{path} {key}", logprob, ask.location.name)
         for after, logprob, key in keyed
-        if key != untouched
+        if key != untouched and _is_text(after)
     )
+
+
+def _is_text(source: str) -> bool:
+    """Whether a patch of it can be stored and shown: files that are no UTF-8 are left alone."""
+    return not any("\ud800" <= char <= "\udfff" for char in source)
 
 
 def source_of(path: Path) -> str:

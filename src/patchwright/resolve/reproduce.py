@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from patchwright.policy.base import Policy
 from patchwright.repo.testing.compare import failing
 from patchwright.resolve.issue import IssueFacts
-from patchwright.resolve.judge import SCRIPT, Trees, shows_nothing
+from patchwright.resolve.judge import Trees, shows_nothing
 from patchwright.resolve.prompts import Fault
 from patchwright.schema.events import Sampled
 from patchwright.schema.messages import Request, Sampling
@@ -22,6 +22,7 @@ _PYTHON = re.compile(r"(?:^|[\s;&|(])((?:\S*/)?python[\d.]*)(?=\s)")
 _LAST_LINE = re.compile(
     r"^([A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Iteration|Failure)\w*)\b", re.MULTILINE
 )
+_IMPORTED = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
 _OWN_FAULT = frozenset({"SyntaxError", "IndentationError", "ImportError", "ModuleNotFoundError", "NameError"})
 """What a program raises that is wrong itself; unless the issue speaks of just that."""
 
@@ -76,6 +77,8 @@ class Reproducer:
             script = program_in(answer.text)
             if "assert" not in script:
                 problems.append("the program asserts nothing")
+            elif not self._uses_the_project(script):
+                problems.append("the program imports nothing of the project")
             elif reproduction := await self._tried(script, "model"):
                 tried.append(reproduction)
             else:
@@ -93,7 +96,7 @@ class Reproducer:
 
     async def _tried(self, script: str, source: str) -> Reproduction | None:
         """The program as a reproduction, if it fails on two untouched trees, and not by its own fault."""
-        command = f"PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} {self.python} {SCRIPT}"
+        command = f"PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} {self.python} $REPRODUCTION"
         reproduction = Reproduction(
             source="issue" if source == "issue" else "model", command=command, script=script, failure=""
         )
@@ -107,6 +110,11 @@ class Reproducer:
         if raised(failures[0]) != raised(failures[1]):
             return None
         return reproduction.model_copy(update={"failure": failures[0]})
+
+    def _uses_the_project(self, script: str) -> bool:
+        places = (self.trees.root, self.trees.root / "src", self.trees.root / "lib")
+        names = _IMPORTED.findall(script)
+        return any((place / name).is_dir() or (place / f"{name}.py").is_file() for place in places for name in names)
 
     def _is_of_the_issue(self, failure: str) -> bool:
         """Whether it ends as the issue says: with the exception of its traceback, else with one that it names; a

@@ -115,6 +115,7 @@ class Resolution:
             model=self.policy.name,
             work_tree=str(self.trees.root),
             test_command=self.plan.test_command,
+            tests_given=self.plan.tests_given,
             time_limit_s=self.budget.left_s,
         )
         facts = read_issue(issue)
@@ -147,7 +148,8 @@ class Resolution:
             traced = await Suite(command, sandbox).run(timeout_s=left_s, test_timeout_s=test_s, trace=True)
         # Tracing is slow on old Pythons: a test that only ran out of time then is not flaky.
         unstable = {test for test in flaky(first, traced) if traced.outcomes.get(test) != "timed_out"}
-        return traced, BaselineRun(suite=first, flaky=tuple(sorted(unstable)))
+        stable = traced.timed_out or first.passed == traced.passed
+        return traced, BaselineRun(suite=first, flaky=tuple(sorted(unstable)), stable=stable)
 
     async def _localised(self, issue: str, facts: IssueFacts, spectrum: Mapping[str, Mapping[int, float]]) -> Localised:
         await asyncio.to_thread(self.index.update, self.trees.root, self.files)
@@ -173,7 +175,7 @@ class Resolution:
             return
         reproducer = Reproducer(self.trees, python_of(self.plan.test_command), issue, facts)
         found = await self._within_share("reproduce", reproducer.from_issue())
-        if found is None and state.baseline and self.plan.tests_given:
+        if found is None and state.baseline and state.baseline.stable and self.plan.tests_given:
             found = from_tests(state.baseline.suite, frozenset(state.baseline.flaky))
         if found is None and state.locations:
             location = state.locations[0]

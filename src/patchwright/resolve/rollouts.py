@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
+from patchwright.errors import EngineError
 from patchwright.resolve.evidence import without_evidence
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
@@ -28,6 +29,8 @@ class Rollouts:
         while True:
             started = time.monotonic()
             finished = await self.rollout(issue)
+            if finished.reason == "infrastructure":
+                raise EngineError(finished.message)
             patch = without_evidence(finished.patch, self.test_command)
             sampled = Sampled(
                 asked=f"a rollout of {finished.steps} steps",

@@ -152,6 +152,8 @@ class IssueRead(Record):
     model: str
     work_tree: str
     test_command: str | None
+    tests_given: bool
+    """Whether the user named the tests, or they were found."""
     time_limit_s: float
 
 
@@ -161,6 +163,8 @@ class BaselineRun(Record):
     kind: Literal["baseline_run"] = "baseline_run"
     suite: SuiteRun
     flaky: tuple[str, ...] = ()
+    stable: bool = True
+    """False when the command itself passed once and failed once."""
 
 
 class Localised(Record):

@@ -22,7 +22,7 @@ class SuiteRun(Record):
 
     @property
     def passed(self) -> bool:
-        return self.exit_code == 0
+        return self.exit_code == 0 and not self.timed_out
 
 
 class Location(Record):
