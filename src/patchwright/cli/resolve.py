@@ -5,11 +5,10 @@ import errno
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from patchwright.agent.sessions import Session, SessionStore
 from patchwright.cli.assemble import Job, engine_of, profile_of
 from patchwright.cli.assemble import assembled as assembled_agent
 from patchwright.cli.exit_codes import exit_code_for_resolution
+from patchwright.cli.interrupts import interrupts
 from patchwright.cli.resolve_views import LiveProgress, PlainProgress, Progress
 from patchwright.cli.views import JsonView
 from patchwright.config import Settings, load_settings
@@ -153,7 +153,7 @@ async def assembled(
     stop = asyncio.Event()
     files = await files_of(root)
     async with OpenAIPolicy.connected(engine.connect) as policy:
-        with Index(_index_file(settings, root)) as index, _stopped_by_signals(stop):
+        with Index(_index_file(settings, root)) as index, interrupts(stop):
             strategy: Strategy = Pipeline(Proposer(policy, options.plan.seed), root, asks)
             if options.strategy == "agent":
                 strategy = Rollouts(
@@ -198,24 +198,6 @@ async def rollout(
                 if isinstance(event, RunFinished):
                     return event
     raise AssertionError("a run ends with RunFinished")
-
-
-@contextmanager
-def _stopped_by_signals(stop: asyncio.Event) -> Generator[None]:
-    """The first Ctrl-C ends the resolution in order; the second ends the process."""
-    loop = asyncio.get_running_loop()
-
-    def interrupt() -> None:
-        stop.set()
-        loop.remove_signal_handler(signal.SIGINT)
-
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def _consume(events: AsyncGenerator[AnyEvent], session: Session, view: Progress) -> ResolveFinished:

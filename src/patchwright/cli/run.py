@@ -1,10 +1,9 @@
 """`patchwright run`: work on a task in a repository and hand back a patch."""
 
 import asyncio
-import signal
 import sys
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import aclosing, closing, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ from patchwright.agent.permission import AllowAll
 from patchwright.agent.sessions import Session, SessionStore
 from patchwright.cli.assemble import Job, assembled, engine_of, profile_of
 from patchwright.cli.exit_codes import exit_code_for
+from patchwright.cli.interrupts import interrupts
 from patchwright.cli.permission import AskOnTerminal
 from patchwright.cli.views import JsonView, LiveView, PlainView, View
 from patchwright.config import Settings, load_settings
@@ -115,7 +115,7 @@ async def _work(options: Options, settings: Settings, root: Path, engine: Engine
     )
     print(f"session {session.id}: getting {settings.model} ready", file=sys.stderr)
     async with assembled(job, engine, settings) as agent:
-        with _view(options) as view, _interrupts(stop):
+        with _view(options) as view, interrupts(stop):
             finished = await _consume(agent.run(options.task, earlier), session, view)
         await agent.snapshots.prune()
     if options.patch:
@@ -167,21 +167,3 @@ def _view(options: Options) -> View:
         return JsonView()
     console = Console()
     return LiveView(console) if console.is_terminal else PlainView()
-
-
-@contextmanager
-def _interrupts(stop: asyncio.Event) -> Generator[None]:
-    """The first Ctrl-C ends the run in order, with its patch; the second ends the process."""
-    loop = asyncio.get_running_loop()
-
-    def interrupt() -> None:
-        stop.set()
-        loop.remove_signal_handler(signal.SIGINT)
-
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        loop.remove_signal_handler(signal.SIGTERM)
