@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -28,15 +29,17 @@ def home(tmp_path: Path) -> Path:
 
 async def test_the_home_directory_is_empty_and_everybodys_tmp_too(home: Path, settings: SandboxSettings) -> None:
     at_home = settings.model_copy(update={"home": home})
+    new = Path("/tmp", f"new-{uuid4()}")
     async with open_sandbox("bubblewrap", home / "src" / "project", at_home) as sandbox:
         assert await output_of(sandbox, "cd; pwd; ls -A; ls -A src src/project") == (
             f"{home}\nsrc\nsrc:\nproject\n\nsrc/project:\n.git\n"
         )
         assert await output_of(sandbox, "echo x > ~/.cache && cat ~/.cache; ls /root /home | grep -c secret || true")
         assert "pytest-of" in await output_of(sandbox, "ls /tmp")
-        assert await output_of(sandbox, "touch /tmp/new; ls -A /var/tmp; find /tmp /run /root /home -name id_rsa") == ""
+        seen = await output_of(sandbox, f"touch {new}; ls -A /var/tmp; find /tmp /run /root /home -name id_rsa")
+        assert seen == ""
     assert not (home / ".cache").exists()
-    assert not Path("/tmp/new").exists()
+    assert not new.exists()
 
 
 async def test_the_environment_is_what_the_settings_say(work_tree: Path, settings: SandboxSettings) -> None:
