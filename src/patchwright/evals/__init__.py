@@ -1,0 +1,1 @@
+"""Benchmarks: instances made ready, run, graded and reported."""
