@@ -1,0 +1,63 @@
+"""One attempt at an instance, and the facts of the run it belongs to, as they are kept in a run's directory.
+
+A run's directory holds `run.json` (RunFacts) and, for each attempt, `attempts/INSTANCE/NUMBER/` with `attempt.json`
+(Attempt; it appears whole or not at all, and once it is there the attempt is over), `patch.diff`, `events.jsonl` (the
+events, where the scaffold is Patchwright's own), `scaffold.log` and `grading.log`.
+"""
+
+from typing import Literal
+
+from patchwright.schema.instance import Grade
+from patchwright.schema.messages import Usage
+from patchwright.schema.record import Record
+
+ExitReason = Literal["done", "limit", "gave_up", "error"]
+"""How an attempt ended: by itself with a patch to show, at a limit of time, steps or tokens, by itself without a
+patch, or by a crash of the scaffold or its environment."""
+
+
+class RunFacts(Record):
+    """What a run is: the same for all of its attempts. Two runs are comparable when their benchmarks are the same."""
+
+    version: Literal[1] = 1
+    name: str
+    benchmark: str
+    model: str
+    scaffold: str
+    """Whose agent worked, and how: "run", "resolve", "mini-swe-agent"."""
+    attempts: int
+    """So many for each instance."""
+    time_limit_s: float
+    instance_ids: tuple[str, ...]
+    """All that count, those without any attempt too."""
+    excluded: dict[str, str] = {}
+    """Instances that were named and do not count, with the reason: this machine cannot grade them."""
+    machine: str = ""
+    patchwright: str = ""
+    """Its version."""
+
+
+class Attempt(Record):
+    """The outcome of one attempt."""
+
+    version: Literal[1] = 1
+    instance_id: str
+    number: int
+    """From 1."""
+    repo: str
+    exit_reason: ExitReason
+    detail: str = ""
+    """The scaffold's own word for it: "step_limit", "verified", an error's text."""
+    patch: str
+    steps: int | None = None
+    """Policy calls; None where the scaffold does not say."""
+    usage: Usage | None = None
+    seconds: float
+    tries: int = 1
+    """2 where the first try crashed and was repeated."""
+    grade: Grade | None = None
+    """None where grading failed: the attempt counts as not resolved."""
+
+    @property
+    def resolved(self) -> bool:
+        return self.grade is not None and self.grade.resolved
