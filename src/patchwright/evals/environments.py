@@ -1,0 +1,222 @@
+"""The environments that instances are worked on and graded in: one for each repository and version, kept in a cache.
+
+An environment is a directory of the cache: `venv`, and `tree`, a template of the project that was installed from there,
+editable. Work trees come before it on PYTHONPATH, and get the files that installing it made and git ignores.
+"""
+
+import asyncio
+import hashlib
+import re
+import shlex
+import shutil
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from patchwright.errors import BenchmarkError, RepositoryError
+from patchwright.evals.build import Build
+from patchwright.evals.uv import index_exports, python_of, uv_program
+from patchwright.repo.git import Git, split
+from patchwright.repo.lock import locked
+from patchwright.sandbox.settings import SandboxSettings
+from patchwright.schema.instance import InstallConfig
+from patchwright.schema.record import Record
+
+_FINISHED = "finished.json"
+_SEEDS = ("pip", "setuptools", "wheel")
+"""What install commands take for granted."""
+_SYSTEM_COMMAND = re.compile(r"\s*(sudo|apt|apt-get|yum|dnf|brew|conda|locale-gen)\b")
+"""Rows made for a container bring these along; they are not for somebody's machine."""
+_NOT_GENERATED = re.compile(r"(^|/)(__pycache__|build|dist|\.eggs|\.tox|\.git)(/|$)|\.pyc$")
+_LAYOUTS = ("src", "lib")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment for one work tree."""
+
+    path: str
+    """The PATH for commands: the environment's programs first."""
+    python: Path
+    variables: Mapping[str, str]
+    """What commands need besides: PYTHONPATH, so that the work tree comes before the template."""
+    readable: tuple[Path, ...]
+    """What a sandbox must show, read-only."""
+
+
+class _Finished(Record):
+    """What is known of an environment once it is built."""
+
+    roots: tuple[str, ...]
+    """Where packages lie in the tree: "" for the tree itself, "src"."""
+    generated: tuple[str, ...]
+    """Files that installing made and that git ignores."""
+
+
+class Environments:
+    """Environments in the directory `cache`. Several processes can share it: one builds, the others wait.
+
+    `path` is the PATH behind the environment's own; `timeout_s` bounds each command of a build and the wait for
+    somebody else's.
+    """
+
+    def __init__(self, cache: Path, *, path: str = SandboxSettings().path, timeout_s: float = 1800) -> None:
+        self._cache = cache.absolute()
+        self._path = path
+        self._timeout_s = timeout_s
+
+    async def built(self, config: InstallConfig, tree: Path, *, name: str) -> Environment:
+        """The environment `name` as `config` says, made when it isn't there, and `tree` made ready for it:
+        `pre_install` is run in it, and it gets what installing generates.
+
+        Raises BenchmarkError when it cannot be built; then nothing is left but its log.
+        """
+        directory = self._cache / _directory_name(name, config)
+        finished = await self._finished(directory, config, tree)
+        log = directory / "build.log"
+        await _run_pre_install(config, Build(tree, log, timeout_s=self._timeout_s), directory / "venv")
+        await asyncio.to_thread(_copy_generated, directory / "tree", tree, finished.generated)
+        return Environment(
+            path=f"{directory / 'venv' / 'bin'}:{self._path}",
+            python=directory / "venv" / "bin" / "python",
+            variables=_variables(tree, directory, finished),
+            readable=(directory,),
+        )
+
+    async def _finished(self, directory: Path, config: InstallConfig, tree: Path) -> _Finished:
+        if found := _read_finished(directory):
+            return found
+        self._cache.mkdir(parents=True, exist_ok=True)
+        async with self._locked(directory) as lock:
+            if found := _read_finished(directory):
+                return found
+            # What an interrupted build has left: a virtual environment cannot be moved, so that it isn't built
+            # elsewhere and renamed.
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            directory.mkdir()
+            finished = await self._build(directory, config, tree, lock)
+            _write_finished(directory, finished)
+            return finished
+
+    @asynccontextmanager
+    async def _locked(self, directory: Path) -> AsyncGenerator[int]:
+        lock = locked(directory.with_name(f"{directory.name}.lock"), self._timeout_s)
+        try:
+            descriptor = await lock.__aenter__()
+        except RepositoryError:
+            raise BenchmarkError(
+                f"another process has been building {directory} for {self._timeout_s:g} s",
+                hint="wait for it to end, then try again",
+            ) from None
+        try:
+            yield descriptor
+        finally:
+            await lock.__aexit__(None, None, None)
+
+    async def _build(self, directory: Path, config: InstallConfig, tree: Path, lock: int) -> _Finished:
+        template, venv, log = directory / "tree", directory / "venv", directory / "build.log"
+        await _make_template(tree, template)
+        build = Build(template, log, inherited_fds=(lock,), timeout_s=self._timeout_s)
+        uv = str(uv_program())
+        await build.run([uv, "venv", "--no-project", "--python", python_of(config.python), str(venv)], "uv venv")
+        await _run_pre_install(config, build, venv)
+        await _add_to_index(template)
+        if config.pip_packages or config.install:
+            requirements = [*_SEEDS, *_requirements(config.pip_packages)]
+            install = [uv, "pip", "install", "--compile-bytecode", "--python", str(venv / "bin" / "python")]
+            await build.run(_shell(venv, shlex.join([*install, *requirements])), "installing the packages")
+        if config.install:
+            await build.run(_shell(venv, config.install), f"`{config.install}`")
+        return _Finished(roots=_roots(template, venv), generated=await _generated(template))
+
+
+def _directory_name(name: str, config: InstallConfig) -> str:
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "environment"
+    # What the tests are run with makes no difference to the environment.
+    wanted = config.model_copy(update={"test_cmd": ""}).model_dump_json()
+    return f"{readable}-{hashlib.sha256(f'{name} {wanted}'.encode()).hexdigest()[:12]}"
+
+
+def _read_finished(directory: Path) -> _Finished | None:
+    try:
+        return _Finished.model_validate_json((directory / _FINISHED).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def _write_finished(directory: Path, finished: _Finished) -> None:
+    partial = directory / f"{_FINISHED}.partial"
+    partial.write_text(finished.model_dump_json(), encoding="utf-8")
+    partial.replace(directory / _FINISHED)
+
+
+async def _make_template(tree: Path, template: Path) -> None:
+    """A copy of the tree with a repository of its own, which tells later what installing has made."""
+    await asyncio.to_thread(shutil.copytree, tree, template, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    await Git(template).run("init", "--quiet")
+    await _add_to_index(template)
+
+
+async def _add_to_index(template: Path) -> None:
+    await Git(template).run("add", "--all", "--force")
+
+
+async def _run_pre_install(config: InstallConfig, build: Build, venv: Path) -> None:
+    for command in config.pre_install:
+        if not _SYSTEM_COMMAND.match(command):
+            await build.run(_shell(venv, command), f"`{command}`")
+
+
+def _shell(venv: Path, command: str) -> list[str]:
+    """A bash command with the environment activated, and with the user's own settings for the rest."""
+    lines = (
+        f"export VIRTUAL_ENV={shlex.quote(str(venv))} LC_ALL=C.UTF-8",
+        'export PATH="$VIRTUAL_ENV/bin:$PATH"',
+        "unset PYTHONHOME PYTHONPATH",
+        index_exports(),
+        command,
+    )
+    return ["bash", "-c", "\n".join(lines)]
+
+
+def _requirements(packages: tuple[str, ...]) -> list[str]:
+    """Requirements as arguments; one that starts with an option ("-r requirements.txt") is several."""
+    return [word for each in packages for word in (shlex.split(each) if each.startswith("-") else [each])]
+
+
+def _roots(template: Path, venv: Path) -> tuple[str, ...]:
+    """Where the install says that packages lie; where it doesn't say, the usual places that hold some."""
+    written = [*venv.glob("lib/python*/site-packages/*.pth"), *venv.glob("lib/python*/site-packages/*.egg-link")]
+    lines = [line.strip() for file in written for line in file.read_text(errors="replace").splitlines()]
+    paths = [Path(line) for line in lines if line.startswith(f"{template}/") or line == str(template)]
+    told = dict.fromkeys(path.relative_to(template).as_posix() for path in paths if path.is_dir())
+    if told:
+        return tuple("" if root == "." else root for root in told)
+    return next(((layout,) for layout in _LAYOUTS if _holds_packages(template / layout)), ("",))
+
+
+def _holds_packages(directory: Path) -> bool:
+    return any(directory.glob("*.py")) or any(directory.glob("*/__init__.py")) or any(directory.glob("*/*/__init__.py"))
+
+
+async def _generated(template: Path) -> tuple[str, ...]:
+    ignored = split(await Git(template).run("ls-files", "-z", "--others", "--ignored", "--exclude-standard"))
+    return tuple(path for path in ignored if not _NOT_GENERATED.search(path))
+
+
+def _copy_generated(template: Path, tree: Path, generated: tuple[str, ...]) -> None:
+    for path in generated:
+        target = tree / path
+        if not target.exists() and (template / path).is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(template / path, target)
+
+
+def _variables(tree: Path, directory: Path, finished: _Finished) -> dict[str, str]:
+    roots = ":".join(str(tree.absolute() / root) if root else str(tree.absolute()) for root in finished.roots)
+    # `tox --current-env`, which some rows use, would drop PYTHONPATH; once by tox 3's name and once by tox 4's.
+    tox = {"TOX_TESTENV_PASSENV": "PYTHONPATH", "TOX_OVERRIDE": "testenv.pass_env+=PYTHONPATH"}
+    return {"PYTHONPATH": roots, "VIRTUAL_ENV": str(directory / "venv"), "LC_ALL": "C.UTF-8", **tox}
