@@ -1,0 +1,13 @@
+"""`patchwright eval`: measure models and scaffolds on benchmarks. Each subcommand has a module of its own."""
+
+import typer
+
+from patchwright.cli.eval_validate import validate
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Measure models and scaffolds on benchmarks.")
+app.command()(validate)
+
+
+@app.callback()
+def main() -> None:
+    """Measure models and scaffolds on benchmarks."""

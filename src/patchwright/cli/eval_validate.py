@@ -1,0 +1,162 @@
+"""`patchwright eval validate`: which instances of a benchmark this machine can grade."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from patchwright.cli.eval_validate_views import ValidationView
+    from patchwright.config import Settings
+    from patchwright.evals.swebench import SweBench
+    from patchwright.evals.validation import Validation
+    from patchwright.schema.instance import Instance
+
+Where = Literal["auto", "local", "docker"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line said."""
+
+    rows: str
+    repos: Path | None
+    only: str | None
+    repo: str | None
+    out: Path | None
+    workers: int
+    again: bool
+    where: Where
+    timeout_s: float
+
+
+def validate(
+    rows: Annotated[str, typer.Argument(help="A .jsonl, .json or .parquet file, or a dataset on Hugging Face.")],
+    repos: Annotated[Path | None, typer.Option(help="A directory of git mirrors: owner__name, owner/name, …")] = None,
+    only: Annotated[str | None, typer.Option(help="These instances: ID,ID,…")] = None,
+    repo: Annotated[str | None, typer.Option(help="The instances of this repository: owner/name or name.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the verdicts are kept, a line of JSON for each.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Instances at once.")] = 1,
+    again: Annotated[bool, typer.Option(help="Try those again that could not be graded.")] = False,
+    environments: Annotated[
+        Where, typer.Option(help="Official Docker images, or this machine's own; auto: images where Docker answers.")
+    ] = "auto",
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds at most for one run of the tests.")] = 1800,
+) -> None:
+    """Run the gold patch and the base of each instance, and list what this machine can grade.
+
+    An instance counts where its gold patch is resolved and its base is not. What is done is not done again, unless
+    with --again. Exit codes: 0 at least one can be graded, 2 usage, 3 none can, 130 interrupted.
+    """
+    from patchwright.config import load_settings
+
+    options = Options(rows, repos, only, repo, out, workers, again, environments, timeout)
+    raise typer.Exit(asyncio.run(_validate(options, load_settings())))
+
+
+async def _validate(options: Options, settings: Settings) -> int:
+    from patchwright.cli.eval_validate_views import showing_validation
+    from patchwright.cli.exit_codes import DONE, INFRASTRUCTURE, INTERRUPTED
+    from patchwright.cli.interrupts import interrupts
+    from patchwright.evals.validation import read_validations
+
+    benchmark = await _benchmark(options, settings)
+    instances = _chosen(benchmark.instances(), options)
+    out = options.out or settings.data_dir / "evals" / "validated" / f"{benchmark.name}.jsonl"
+    known = read_validations(out)
+    done = {
+        each.instance_id: known[each.instance_id]
+        for each in instances
+        if each.instance_id in known and not (options.again and not known[each.instance_id].gradable)
+    }
+    stop = asyncio.Event()
+    with interrupts(stop), showing_validation(instances, done) as view:
+        todo = [each for each in instances if each.instance_id not in done]
+        done |= await _validated(benchmark, todo, out, view, options.workers, stop)
+    view.table([done[each.instance_id] for each in instances if each.instance_id in done], out)
+    if stop.is_set():
+        return INTERRUPTED
+    return DONE if any(each.gradable for each in done.values()) else INFRASTRUCTURE
+
+
+async def _benchmark(options: Options, settings: Settings) -> SweBench:
+    from patchwright.errors import SandboxError
+    from patchwright.evals.environments import Environments
+    from patchwright.evals.images import Images
+    from patchwright.evals.swebench import SweBench
+    from patchwright.evals.trees import Trees
+
+    images = Images(settings.sandbox.docker)
+    answers = options.where != "local" and await images.answer()
+    if options.where == "docker" and not answers:
+        raise SandboxError("no Docker engine answers", hint="`docker version` says why; or `--environments local`")
+    return SweBench(
+        options.rows,
+        Trees(settings.data_dir / "evals", repos=options.repos),
+        Environments(settings.data_dir / "evals" / "environments"),
+        sandbox=settings.sandbox,
+        images=images if answers else None,
+        test_timeout_s=options.timeout_s,
+    )
+
+
+def _chosen(instances: Sequence[Instance], options: Options) -> Sequence[Instance]:
+    from patchwright.errors import ConfigError
+
+    wanted = [each.strip() for each in (options.only or "").split(",") if each.strip()]
+    if unknown := sorted(set(wanted) - {each.instance_id for each in instances}):
+        raise ConfigError(f"{options.rows} has no instance {', '.join(unknown)}", hint="--only ID,ID names whole ids")
+    chosen = [
+        each
+        for each in instances
+        if (not wanted or each.instance_id in wanted)
+        and (not options.repo or options.repo in (each.repo, each.repo.partition("/")[2]))
+    ]
+    if not chosen:
+        raise ConfigError(
+            f"{options.rows} has no instance of {options.repo}",
+            hint=f"it has {', '.join(sorted({each.repo for each in instances}))}",
+        )
+    return chosen
+
+
+async def _validated(
+    benchmark: SweBench,
+    instances: Sequence[Instance],
+    out: Path,
+    view: ValidationView,
+    workers: int,
+    stop: asyncio.Event,
+) -> dict[str, Validation]:
+    """Each verdict is written before it is shown. When `stop` is set, what runs is cut off and done anew next time."""
+    from tempfile import TemporaryDirectory
+
+    from patchwright.evals.validation import append_validation, validated
+
+    done: dict[str, Validation] = {}
+    todo = iter(instances)
+
+    async def work() -> None:
+        for instance in todo:
+            view.begin(instance)
+            with TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True) as directory:
+                validation = await validated(benchmark, instance, Path(directory))
+            append_validation(out, validation)
+            done[validation.instance_id] = validation
+            view.end(validation)
+
+    working = asyncio.gather(*(work() for _ in range(workers)))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.cancel():
+        working.cancel()
+        await asyncio.wait((working,))
+        return done
+    await working
+    return done

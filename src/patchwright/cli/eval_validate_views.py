@@ -1,0 +1,85 @@
+"""How a validation is shown: a bar with what is left on a terminal, lines in a pipe, both on stderr; then a table."""
+
+import sys
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from patchwright.cli.printable import printable_path
+from patchwright.evals.validation import Validation
+from patchwright.schema.instance import Grade, Instance
+
+
+@contextmanager
+def showing_validation(instances: Sequence[Instance], done: Mapping[str, Validation]) -> Generator["ValidationView"]:
+    console = Console(stderr=True, highlight=False, markup=False)
+    # fmt: off
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn(),
+    )
+    # fmt: on
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        yield ValidationView(console, bar, len(instances), len(done))
+
+
+class ValidationView:
+    """What is being done, what is done, and how long the rest will take."""
+
+    def __init__(self, console: Console, bar: Progress, total: int, done: int) -> None:
+        self._console = console
+        self._bar = bar
+        self._task = bar.add_task("", total=total, completed=done)
+        self._total = total
+        self._before = done
+        self._done = done
+        self._started = time.monotonic()
+
+    def begin(self, instance: Instance) -> None:
+        self._bar.update(self._task, description=printable_path(instance.instance_id))
+
+    def end(self, validation: Validation) -> None:
+        self._done += 1
+        self._bar.advance(self._task)
+        outcome = "can be graded" if validation.gradable else f"cannot: {printable_path(validation.why_not)}"
+        left = f", {self._left()} left" if not self._console.is_terminal else ""
+        self._console.print(
+            f"{self._done}/{self._total} {validation.instance_id}: {outcome} ({validation.seconds:.0f} s{left})",
+            soft_wrap=True,
+        )
+
+    def table(self, validations: Sequence[Validation], out: Path) -> None:
+        """All instances on stdout; what they come to, on stderr."""
+        console = Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+        table = Table("instance", "version", "gold", "base", "seconds", "gradable", box=None)
+        for each in validations:
+            table.add_row(
+                each.instance_id, each.version, _word(each.gold), _word(each.base), f"{each.seconds:.0f}",
+                "yes" if each.gradable else "no",
+            )  # fmt: skip
+        console.print(table)
+        gradable = [each for each in validations if each.gradable]
+        repositories = len({each.repo for each in gradable})
+        middle = f", {median(each.seconds for each in gradable):.0f} s each in the median" if gradable else ""
+        self._console.print(
+            f"this machine can grade {len(gradable)} of {len(validations)}, of {repositories} repositories{middle}; "
+            f"the verdicts are in {out}",
+            soft_wrap=True,
+        )
+
+    def _left(self) -> str:
+        done = self._done - self._before
+        seconds = (time.monotonic() - self._started) / max(done, 1) * (self._total - self._done)
+        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _word(grade: Grade | None) -> str:
+    if grade is None:
+        return "-"
+    return "resolved" if grade.resolved else "not resolved"

@@ -1,0 +1,199 @@
+"""Rows of the SWE-bench family as they are published, as instances.
+
+Known: SWE-bench (Verified, Lite, full), Multilingual, SWE-Gym, SWE-rebench, SWE-smith. They share most columns;
+where they don't, this module says what is what. Columns that nobody here reads are dropped.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from patchwright.errors import BenchmarkError, RecordError
+from patchwright.evals.eval_script import made_eval_script
+from patchwright.evals.reversal import reversed_patch
+from patchwright.evals.uv import EXTRA_HINT
+from patchwright.schema.instance import InstallConfig, Instance
+
+Row = Mapping[str, object]
+
+SMITH = re.compile(r"swesmith/(?P<owner>.+?)__(?P<name>.+)\.(?P<commit>[0-9a-f]{7,40})")
+"""SWE-smith's name for a repository: the origin's owner and name, and the commit that it is a copy of."""
+
+_FILE_KINDS = (".jsonl", ".json", ".parquet")
+_DATASET = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
+_COLUMNS = {"docker_image": "image", "image_name": "image", "meta_image": "image"}
+"""Other names for our fields, used where ours is not there."""
+_LISTS = ("FAIL_TO_PASS", "PASS_TO_PASS")
+_FIELDS = {field.alias or name for name, field in Instance.model_fields.items()}
+_INSTALL_FIELDS = set(InstallConfig.model_fields)
+_JSON_ROW = TypeAdapter(dict[str, object])
+_NAMES = TypeAdapter(tuple[str, ...])
+
+
+def read_rows(source: str) -> tuple[Instance, ...]:
+    """Rows of a local .jsonl, .json or .parquet file, or of a dataset on Hugging Face (owner/name, or
+    owner/name@split where the split is not "test").
+
+    Raises RecordError that names the file, the line (or the row) and the column; BenchmarkError where the dataset
+    cannot be fetched.
+    """
+    path = Path(source)
+    rows = _file_rows(path) if path.suffix in _FILE_KINDS or path.exists() else _hub_rows(source)
+    instances = tuple(_instance(row, where) for where, row in rows)
+    if not instances:
+        raise RecordError(f"{source} has no rows")
+    seen: set[str] = set()
+    for instance in instances:
+        if instance.instance_id in seen:
+            raise RecordError(f"{source}: {instance.instance_id} is there twice")
+        seen.add(instance.instance_id)
+    return instances
+
+
+def _file_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    if not path.is_file():
+        raise RecordError(
+            f"{path}: no such file", hint="rows are read from .jsonl, .json or .parquet, or by owner/name"
+        )
+    match path.suffix:
+        case ".parquet":
+            yield from _parquet_rows(path)
+        case ".json":
+            yield from _json_rows(path)
+        case ".jsonl":
+            yield from _jsonl_rows(path)
+        case _:
+            raise RecordError(f"{path} is none of {', '.join(_FILE_KINDS)}")
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                where = f"{path}:{number}"
+                yield where, _parsed(line, where)
+
+
+def _parsed(line: bytes, where: str) -> Row:
+    try:
+        return _JSON_ROW.validate_json(line)
+    except ValidationError as error:
+        raise RecordError(f"{where}: {error.errors(include_url=False)[0]['msg'].lower()}") from None
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    try:
+        rows = TypeAdapter(list[dict[str, object]]).validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise RecordError(f"{path}: {error.errors(include_url=False)[0]['msg'].lower()}") from None
+    yield from ((f"{path}, row {number}", row) for number, row in enumerate(rows, start=1))
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    try:
+        rows: Iterable[Row] = import_module("pyarrow.parquet").read_table(path).to_pylist()
+    except ImportError:
+        raise BenchmarkError("pyarrow is not installed, and parquet is read with it", hint=EXTRA_HINT) from None
+    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+        raise RecordError(f"{path}: {str(error).splitlines()[0].lower()}") from None
+    yield from ((f"{path}, row {number}", row) for number, row in enumerate(rows, start=1))
+
+
+def _hub_rows(source: str) -> Iterator[tuple[str, Row]]:
+    if not _DATASET.fullmatch(source):
+        raise RecordError(
+            f"{source}: no such file, and no name of a dataset", hint="such as SWE-bench/SWE-bench_Verified"
+        )
+    name, _, split = source.partition("@")
+    try:
+        rows: Iterable[Row] = import_module("datasets").load_dataset(name, split=split or "test")
+    except ImportError:
+        raise BenchmarkError("datasets is not installed, and Hugging Face is read with it", hint=EXTRA_HINT) from None
+    except Exception as error:  # connection, authorisation, an unknown name or split: of many libraries' own kinds
+        raise BenchmarkError(
+            f"{source} cannot be fetched from Hugging Face: {_first_line(error)}",
+            hint="without a network, name a local .jsonl, .json or .parquet file; @SPLIT picks a split",
+        ) from None
+    yield from ((f"{source}, row {number}", row) for number, row in enumerate(rows, start=1))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _instance(row: Row, where: str) -> Instance:
+    columns = {name: value for name, value in row.items() if name in _FIELDS and value is not None}
+    for other, ours in _COLUMNS.items():
+        if ours not in columns and row.get(other):
+            columns[ours] = row[other]
+    for name in _LISTS:
+        if isinstance(listed := columns.get(name), str):
+            columns[name] = _names(listed, f"{where}: {name}")
+    if install := _install_columns(row.get("install_config"), where):
+        columns["install_config"] = {name: value for name, value in install.items() if name in _INSTALL_FIELDS}
+        columns.setdefault("log_parser", install.get("log_parser") or "")
+    if match := SMITH.fullmatch(str(row.get("repo", ""))):
+        columns.setdefault("base_commit", match["commit"])
+        columns.setdefault("problem_statement", "")
+        columns["patch"] = _gold_of_smith(str(row.get("patch", "")), where)
+    return _with_eval_script(_validated(columns, where))
+
+
+def _validated(columns: Mapping[str, object], where: str) -> Instance:
+    try:
+        return Instance.model_validate(columns)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        column = ".".join(str(part) for part in problem["loc"])
+        word = "column is missing" if problem["type"] == "missing" else problem["msg"].lower()
+        raise RecordError(f"{where}: {column}: {word}") from None
+
+
+def _names(listed: str, where: str) -> tuple[str, ...]:
+    try:
+        return _NAMES.validate_json(listed)
+    except ValidationError:
+        raise RecordError(f"{where}: not a JSON list of names") from None
+
+
+def _install_columns(value: object, where: str) -> dict[str, object]:
+    """SWE-rebench's: lists may be strings and the other way round, and requirements may be files."""
+    if not value:
+        return {}
+    if isinstance(value, str):
+        value = _parsed(value.encode(), f"{where}: install_config")
+    install = {name: each for name, each in cast("Row", value).items() if each is not None}
+    for name in ("pip_packages", "pre_install"):
+        install[name] = _strings(install.get(name))
+    for name in ("install", "test_cmd"):
+        install[name] = " && ".join(_strings(install.get(name)))
+    files = _strings(install.get("reqs_path"))
+    install["pip_packages"] = (*(f"-r {file}" for file in files), *_strings(install["pip_packages"]))
+    if "python" in install:
+        install["python"] = str(install["python"])
+    return install
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,) if value.strip() else ()
+    return tuple(str(each) for each in cast("Iterable[object]", value or ()))
+
+
+def _gold_of_smith(patch: str, where: str) -> str:
+    """SWE-smith's `patch` brings the bug in."""
+    try:
+        return reversed_patch(patch)
+    except ValueError as error:
+        raise RecordError(f"{where}: patch: {error}") from None
+
+
+def _with_eval_script(instance: Instance) -> Instance:
+    if instance.eval_script or instance.install_config is None or not instance.install_config.test_cmd:
+        return instance
+    script = made_eval_script(instance.base_commit, instance.test_patch, instance.install_config.test_cmd)
+    return instance.model_copy(update={"eval_script": script, "log_parser": instance.log_parser or "parse_log_pytest"})

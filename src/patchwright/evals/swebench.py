@@ -1,0 +1,117 @@
+"""The SWE-bench family as a benchmark, with environments on this machine or the official images."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from patchwright.errors import BenchmarkError
+from patchwright.evals.base import Workspace
+from patchwright.evals.environments import Environment, Environments
+from patchwright.evals.grading import LOG, graded, official_script
+from patchwright.evals.images import Images
+from patchwright.evals.official import Outcome, run_official
+from patchwright.evals.recipes import install_config_of
+from patchwright.evals.rows import read_rows
+from patchwright.evals.trees import Trees, commit_all
+from patchwright.sandbox.settings import SandboxSettings
+from patchwright.schema.instance import Grade, Instance, Prediction
+
+TEST_TIMEOUT_S = 1800.0
+"""As the official harness has it."""
+
+
+class SweBench:
+    """Instances of a file or a dataset of the SWE-bench family.
+
+    With `images`, patches are graded in the official containers; without, in an environment of this machine.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        trees: Trees,
+        environments: Environments,
+        *,
+        sandbox: SandboxSettings | None = None,
+        images: Images | None = None,
+        test_timeout_s: float = TEST_TIMEOUT_S,
+    ) -> None:
+        self.name = Path(source).stem
+        self._source = source
+        self._trees = trees
+        self._environments = environments
+        self._sandbox = sandbox or SandboxSettings()
+        self._images = images
+        self._test_timeout_s = test_timeout_s
+        self._instances: tuple[Instance, ...] | None = None
+
+    def instances(self) -> Sequence[Instance]:
+        if self._instances is None:
+            self._instances = read_rows(self._source)
+        return self._instances
+
+    async def prepare(self, instance: Instance, directory: Path) -> Workspace:
+        """No test command: the tests that show the problem are not there yet, and which files they are in tells
+        where to look."""
+        tree, environment = await self._made(instance, directory)
+        return Workspace(
+            tree=tree,
+            path=environment.path,
+            environment=environment.variables,
+            readable=environment.readable,
+        )
+
+    async def grade(self, instance: Instance, prediction: Prediction, directory: Path) -> Grade:
+        if not prediction.model_patch.strip():
+            return Grade(instance_id=instance.instance_id, resolved=False, problem="the patch is empty")
+        return await self.evaluate(instance, prediction, directory)
+
+    async def evaluate(self, instance: Instance, prediction: Prediction, directory: Path) -> Grade:
+        """As `grade`, and an empty patch is tried, too: what the tests say about the base tree."""
+        started = time.monotonic()
+        script = await asyncio.to_thread(official_script, instance)
+        outcome = await self._run(instance, prediction.model_patch, script, directory)
+        log = directory / LOG
+        log.write_bytes(outcome.log)
+        grade = await asyncio.to_thread(_grade_of, instance, prediction, outcome, log, self._test_timeout_s)
+        return grade.model_copy(update={"duration_s": round(time.monotonic() - started, 2)})
+
+    async def _run(self, instance: Instance, patch: str, script: str, directory: Path) -> Outcome:
+        if self._images and instance.image:
+            return await self._images.run(instance.image, script, patch, timeout_s=self._test_timeout_s)
+        tree, environment = await self._made(instance, directory)
+        return await run_official(
+            script,
+            patch,
+            tree,
+            environment,
+            self._sandbox,
+            base_commit=instance.base_commit,
+            timeout_s=self._test_timeout_s,
+        )
+
+    async def _made(self, instance: Instance, directory: Path) -> tuple[Path, Environment]:
+        config = install_config_of(instance)
+        if config is None:
+            raise BenchmarkError(
+                f"nothing says how an environment for {instance.repo} {instance.version} is made",
+                hint="a row can bring an install_config; with Docker, the official image is used",
+            )
+        # The official images have it there by this name, too: some tests look at it.
+        tree = directory / "testbed"
+        await self._trees.lay_out(instance, tree)
+        environment = await self._environments.built(config, tree, name=f"{instance.repo} {instance.version}".strip())
+        await commit_all(tree)
+        return tree, environment
+
+
+def _grade_of(instance: Instance, prediction: Prediction, outcome: Outcome, log: Path, timeout_s: float) -> Grade:
+    if not outcome.applied:
+        last = next(reversed(outcome.log.decode("utf-8", "replace").strip().splitlines()), "")
+        problem = f"the patch does not apply: {last}"
+        return Grade(instance_id=instance.instance_id, resolved=False, problem=problem)
+    if outcome.timed_out:
+        problem = f"the tests took more than {timeout_s:g} s"
+        return Grade(instance_id=instance.instance_id, resolved=False, problem=problem)
+    return graded(instance, prediction, log)

@@ -1,0 +1,202 @@
+"""The trees of instances: repositories of one commit, so that nothing of an instance's future is in them.
+
+Sources are git mirrors on this machine, clones, and for `repo` = `pypi/NAME` the source distribution of that version.
+Where the source holds the solution (SWE-smith, `pypi/…`), the gold patch and the test patch are taken back.
+"""
+
+import asyncio
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from patchwright.errors import BenchmarkError, RepositoryError
+from patchwright.evals.rows import SMITH
+from patchwright.repo.git import Git, GitError
+from patchwright.schema.instance import Instance
+
+GITHUB = "https://github.com/{repo}.git"
+"""Where repositories are cloned from that no mirror has."""
+
+_PYPI = "pypi/"
+_FULL_HASH = re.compile(r"[0-9a-f]{40}")
+_SHA_256 = re.compile(r"[0-9a-f]{64}")
+_DATE = {"GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z"}
+"""With the fixed author of Git: the same files have the same commit hash, today and on another machine."""
+# The one of this interpreter: it has the user's index settings.
+_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet", "download")
+
+
+class Trees:
+    """Lays out trees from mirrors in `repos`, or fetches what is not there and keeps it in `cache`."""
+
+    def __init__(self, cache: Path, *, repos: Path | None = None, url: str | None = GITHUB) -> None:
+        self._cache = cache.absolute()
+        self._repos = repos
+        self._url = url
+
+    async def lay_out(self, instance: Instance, tree: Path) -> None:
+        """The files of the instance at its base, in the index of a repository that has no commit yet.
+
+        Raises BenchmarkError when there is no source, or the patches to take back do not apply to it.
+        """
+        tree.mkdir(parents=True, exist_ok=True)
+        smith = SMITH.fullmatch(instance.repo)
+        if instance.repo.startswith(_PYPI):
+            await asyncio.to_thread(_unpack, await self._sdist(instance), tree)
+        elif smith:
+            await self._check_out(f"{smith['owner']}/{smith['name']}", smith["commit"], tree)
+        else:
+            await self._check_out(instance.repo, instance.base_commit, tree)
+        await Git(tree).run("init", "--quiet", "--template=", "--initial-branch=main")
+        # What the project tracks although it ignores it is part of the tree.
+        await Git(tree).run("add", "--all", "--force")
+        if smith or instance.repo.startswith(_PYPI):
+            await _take_back(instance, tree)
+
+    async def _check_out(self, repo: str, commit: str, tree: Path) -> None:
+        source = await self._mirror(repo, commit) or await self._clone(repo, commit)
+        with tempfile.TemporaryDirectory(prefix="patchwright-") as scratch:
+            variables = {"GIT_DIR": str(source), "GIT_WORK_TREE": str(tree), "GIT_INDEX_FILE": f"{scratch}/index"}
+            git = Git(tree, variables=variables, config=("core.bare=false",))
+            await git.run("read-tree", commit)
+            await git.run("checkout-index", "--all", "--force")
+
+    async def _mirror(self, repo: str, commit: str) -> Path | None:
+        if self._repos is None:
+            return None
+        if not self._repos.is_dir():
+            raise BenchmarkError(f"{self._repos}: no such directory", hint="--repos names the directory of the mirrors")
+        for directory in _mirrors(self._repos, repo):
+            if await _has_commit(directory, commit):
+                return directory
+        return None
+
+    async def _clone(self, repo: str, commit: str) -> Path:
+        directory = self._cache / "repositories" / repo.replace("/", "__")
+        if directory.is_dir() and await _has_commit(directory, commit):
+            return directory
+        looked = f" in {self._repos}" if self._repos else ""
+        hint = f"`--repos DIR`, with a clone of {repo} as DIR/{repo.replace('/', '__')}"
+        if self._url is None:
+            raise BenchmarkError(f"there is no repository {repo} with commit {commit[:12]}{looked}", hint=hint)
+        try:
+            await _fetch(self._url.format(repo=repo), commit, directory)
+        except RepositoryError as error:
+            raise BenchmarkError(
+                f"there is no repository {repo} with commit {commit[:12]}{looked}, and it cannot be fetched: {error}",
+                hint=hint,
+            ) from None
+        return directory
+
+    async def _sdist(self, instance: Instance) -> Path:
+        name = instance.repo.removeprefix(_PYPI)
+        directory = self._cache / "sdists" / f"{name}-{instance.version}"
+        if not (found := _archives(directory)):
+            await asyncio.to_thread(_download, f"{name}=={instance.version}", directory)
+            found = _archives(directory)
+        if len(found) != 1:
+            raise BenchmarkError(f"{name} {instance.version} has no source distribution that is a .tar.gz")
+        wanted = instance.base_commit
+        if _SHA_256.fullmatch(wanted) and hashlib.sha256(found[0].read_bytes()).hexdigest() != wanted:
+            raise BenchmarkError(
+                f"{found[0]} is not the file that {instance.instance_id} was made from",
+                hint="remove it, so that it is fetched again",
+            )
+        return found[0]
+
+
+async def commit_all(tree: Path) -> str:
+    """One commit of what was laid out and of later changes to it. Its hash depends on the files alone."""
+    git = Git(tree, variables=_DATE)
+    await git.run("add", "--update")
+    await git.run("commit", "--quiet", "--allow-empty", "--message=Start")
+    return (await git.run("rev-parse", "HEAD")).decode().strip()
+
+
+def _mirrors(repos: Path, repo: str) -> Iterator[Path]:
+    """Git directories that may be this repository's, its own first, then forks of the same name."""
+    owner, _, name = repo.partition("/")
+    own = [repos / place for place in (f"{owner}__{name}", repo, f"{owner}+{name}", name)]
+    forks = (each for pattern in (f"*__{name}", f"*/{name}", f"*+{name}") for each in sorted(repos.glob(pattern)))
+    for place in dict.fromkeys((*own, *forks)):
+        yield from _git_directories((place, place / "repo", place.with_name(f"{place.name}.git")))
+
+
+def _git_directories(places: Iterable[Path]) -> Iterator[Path]:
+    for place in places:
+        if (place / ".git" / "objects").is_dir():
+            yield (place / ".git").absolute()
+        elif (place / "objects").is_dir() and (place / "HEAD").is_file():
+            yield place.absolute()
+
+
+async def _has_commit(directory: Path, commit: str) -> bool:
+    try:
+        await Git(directory, variables={"GIT_DIR": str(directory)}).run("cat-file", "-e", f"{commit}^{{commit}}")
+    except GitError:
+        return False
+    return True
+
+
+async def _fetch(url: str, commit: str, directory: Path) -> None:
+    """The commit alone, or everything where its hash is shortened."""
+    directory.mkdir(parents=True, exist_ok=True)
+    git = Git(directory)
+    await git.run("init", "--quiet", "--bare", "--template=", ".")
+    what = ["--depth=1", url, commit] if _FULL_HASH.fullmatch(commit) else [url, "+refs/heads/*:refs/heads/*"]
+    await git.run("fetch", "--quiet", *what)
+
+
+def _archives(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.tar.gz")) if directory.is_dir() else []
+
+
+def _download(requirement: str, directory: Path) -> None:
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".partial-") as partial:
+        command = [*_PIP, "--no-deps", "--no-binary", ":all:", "--dest", partial, requirement]
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if result.returncode:
+            lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR: ")]
+            reason = lines[-1].removeprefix("ERROR: ") if lines else result.stderr.strip()
+            raise BenchmarkError(f"pip cannot fetch the source of {requirement}: {reason}")
+        directory.mkdir(exist_ok=True)
+        for archive in Path(partial).iterdir():
+            archive.replace(directory / archive.name)
+
+
+def _unpack(archive: Path, tree: Path) -> None:
+    """The contents of the archive's one directory."""
+    with tempfile.TemporaryDirectory(dir=tree.parent, prefix=".unpacked-") as scratch:
+        try:
+            with tarfile.open(archive) as file:
+                file.extractall(scratch, filter="data")
+        except (OSError, tarfile.TarError) as error:
+            raise BenchmarkError(f"{archive} cannot be unpacked: {error}") from None
+        tops = list(Path(scratch).iterdir())
+        if len(tops) != 1:
+            raise BenchmarkError(f"{archive} holds more than one directory")
+        for each in tops[0].iterdir():
+            shutil.move(each, tree / each.name)
+
+
+async def _take_back(instance: Instance, tree: Path) -> None:
+    """The gold patch, and the tests that came with it, where the source has them."""
+    git = Git(tree)
+    try:
+        await git.run("apply", "--index", "--reverse", "--whitespace=nowarn", "-", stdin=instance.patch.encode())
+    except GitError as error:
+        raise BenchmarkError(f"the patch of {instance.instance_id} does not fit its source: {error}") from None
+    if not instance.test_patch.strip():
+        return
+    try:
+        await git.run("apply", "--index", "--reverse", "--whitespace=nowarn", "-", stdin=instance.test_patch.encode())
+    except GitError:
+        # Tests that were written for the instance are not in the source.
+        return

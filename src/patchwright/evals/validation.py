@@ -1,0 +1,91 @@
+"""What this machine can grade: instances whose gold patch is resolved here, and whose base is not."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from patchwright.errors import BenchmarkError, SandboxError
+from patchwright.evals.swebench import SweBench
+from patchwright.schema.instance import Grade, Instance, Prediction
+from patchwright.schema.record import Record, parse_line
+
+
+class Validation(Record):
+    """What grading an instance's gold patch and its base showed."""
+
+    instance_id: str
+    repo: str
+    version: str
+    gold: Grade | None = None
+    base: Grade | None = None
+    problem: str = ""
+    """Why there is no grade: no environment, no source."""
+    seconds: float = 0.0
+
+    @property
+    def gradable(self) -> bool:
+        return self.gold is not None and self.gold.resolved and self.base is not None and not self.base.resolved
+
+    @property
+    def why_not(self) -> str:
+        """Why this machine cannot grade it; empty where it can."""
+        if self.gradable:
+            return ""
+        if self.gold is None or self.base is None:
+            return self.problem
+        if self.base.resolved:
+            return "the base passes already"
+        return self.gold.problem or _failed_tests(self.gold)
+
+
+async def validated(benchmark: SweBench, instance: Instance, directory: Path) -> Validation:
+    """Both grades, in empty directories that are made below `directory`. What cannot be graded is said, not raised."""
+    started = time.monotonic()
+    about = Validation(instance_id=instance.instance_id, repo=instance.repo, version=instance.version)
+    grades: dict[str, Grade] = {}
+    problem = ""
+    try:
+        for name, patch in (("gold", instance.patch), ("base", "")):
+            (directory / name).mkdir(parents=True)
+            prediction = Prediction(instance_id=instance.instance_id, model_name_or_path=name, model_patch=patch)
+            grades[name] = await benchmark.evaluate(instance, prediction, directory / name)
+    except (BenchmarkError, SandboxError) as error:
+        problem = f"{error} ({error.hint})" if error.hint else str(error)
+    return about.model_copy(update={**grades, "problem": problem, "seconds": round(time.monotonic() - started, 1)})
+
+
+def read_validations(file: Path) -> Mapping[str, Validation]:
+    """By instance id; the last one counts. A last line that was cut off is as good as none.
+
+    Raises RecordError.
+    """
+    adapter = TypeAdapter(Validation)
+    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+    found: dict[str, Validation] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith(b"\n"):
+            break
+        validation = parse_line(adapter, line, file, number)
+        found[validation.instance_id] = validation
+    return found
+
+
+def append_validation(file: Path, validation: Validation) -> None:
+    """One line more; what an interruption left of a line is cut off first."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    written = file.read_bytes() if file.exists() else b""
+    with file.open("ab") as lines:
+        lines.truncate(written.rfind(b"\n") + 1)
+        lines.write(validation.model_dump_json().encode() + b"\n")
+
+
+def _failed_tests(gold: Grade) -> str:
+    if gold.pass_to_pass_broken:
+        return f"with the gold patch, {_some(gold.pass_to_pass_broken)} of PASS_TO_PASS do not pass"
+    return "with the gold patch, not all of FAIL_TO_PASS pass"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return f"{len(names)} ({names[0]}{', …' if len(names) > 1 else ''})"
