@@ -35,19 +35,19 @@ from patchwright.schema.events import (
     Proposed,
     Reproduced,
     ResolveFinished,
+    ResolveReason,
 )
 from patchwright.schema.resolution import Candidate, SuiteRun, Verdict
 
 T = TypeVar("T")
 
 TEST_S = 5.0
-"""One test may take so long; more only where it did on the untouched tree."""
+"""One test may take so long, on the untouched tree as on a changed one."""
 HUNG_S = 1.0
 """One that hung need not hang for long again to show where."""
 WHOLE_SUITE = 0.6
 """Of the baseline's time, what all the tests may take together; the rest is for the nearest ones, if need be."""
 NEAREST_FILES = 5
-MECHANICAL_EDITS = 80
 LOCATIONS = 10
 LEAST_SUITE_S = 15.0
 
@@ -99,7 +99,8 @@ class Resolution:
                 yield event
 
     async def _events(self, issue: str, state: ResolveState) -> AsyncGenerator[AnyEvent]:
-        reason, message = "done", ""
+        reason: ResolveReason = "done"
+        message = ""
         try:
             async for event in self._stages(issue, state):
                 yield event
@@ -249,23 +250,21 @@ class Resolution:
         finally:
             self.budget.took(stage, time.monotonic() - started)
 
-    def _finished(self, state: ResolveState, reason: str, message: str) -> ResolveFinished:
+    def _finished(self, state: ResolveState, reason: ResolveReason, message: str) -> ResolveFinished:
         votes: Mapping[int, int] = state.votes if self.plan.agreement else {}
         candidates = list(state.candidates.values())
         best = selected(candidates, state.verdicts, votes)
-        word = state.verdicts[best.id].word if best else "none"
+        verdict = state.verdicts[best.id] if best else None
         explanation = why(best, candidates, state.verdicts, state.votes[best.id]) if best else _why_none(state)
-        return ResolveFinished.model_validate(
-            {
-                "word": word,
-                "reason": reason,
-                "candidate": best.id if best else None,
-                "patch": best.patch if best else "",
-                "why": message or explanation,
-                "seconds": {stage: round(seconds, 2) for stage, seconds in self.budget.seconds.items()},
-                "usage": state.usage,
-                "duration_s": self.budget.used_s,
-            }
+        return ResolveFinished(
+            word=verdict.word if verdict and verdict.word != "wrong" else "none",
+            reason=reason,
+            candidate=best.id if best else None,
+            patch=best.patch if best else "",
+            why=message or explanation,
+            seconds={stage: round(seconds, 2) for stage, seconds in self.budget.seconds.items()},
+            usage=state.usage,
+            duration_s=self.budget.used_s,
         )
 
 
