@@ -123,8 +123,8 @@ def lines_of(event: AnyEvent, state: ResolveState) -> list[str]:
         case Reproduced():
             return [f"reproduction: {_reproduction(event.reproduction) if event.reproduction else event.problem}"]
         case Sampled():
-            problems = f", {len(event.problems)} unusable" if event.problems else ""
-            return [f"asked for {event.asked}: {event.answers} answers in {event.duration_s:.1f} s{problems}"]
+            unusable = f", {event.unusable} unusable" if event.unusable else ""
+            return [f"asked for {event.asked}: {event.answers} answers in {event.duration_s:.1f} s{unusable}"]
         case Judged():
             return _verdict_lines(event.verdict, state)
         case _:

@@ -82,18 +82,20 @@ class Proposer:
         started = time.monotonic()
         found = await self.policy.answers(Request(messages=messages, sampling=sampling), n)
         versions, problems = _read(found.answers, read)
-        usage = found.usage
+        answers, usage = len(found.answers), found.usage
         if not versions and problems:
             answer, problem = problems[0]
             again = await self.policy.answers(
                 Request(messages=repaired(messages, answer, problem), sampling=sampling), 1
             )
+            answers += len(again.answers)
             usage += again.usage
             versions, still = _read(again.answers, read)
             problems += still
         sampled = Sampled(
             asked=asked,
-            answers=len(found.answers),
+            answers=answers,
+            unusable=len(problems),
             problems=tuple(dict.fromkeys(problem for _, problem in problems)),
             usage=usage,
             duration_s=time.monotonic() - started,

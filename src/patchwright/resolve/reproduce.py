@@ -1,6 +1,7 @@
 """Reproduction: something that fails because of the issue, and will not once it is resolved."""
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,7 +72,9 @@ class Reproducer:
     async def from_model(self, policy: Policy, fault: Fault, seed: int) -> tuple[Reproduction | None, Sampled]:
         """A program that the model writes; the one whose failure most of its programs share."""
         sampling = Sampling(temperature=TEMPERATURE, max_tokens=MAX_TOKENS, seed=seed)
+        started = time.monotonic()
         found = await policy.answers(Request(messages=fault.reproduce(), sampling=sampling), ANSWERS)
+        duration_s = time.monotonic() - started
         problems: list[str] = []
         tried: list[Reproduction] = []
         for answer in found.answers:
@@ -87,9 +90,10 @@ class Reproducer:
         sampled = Sampled(
             asked="a reproduction",
             answers=len(found.answers),
+            unusable=len(problems),
             problems=tuple(dict.fromkeys(problems)),
             usage=found.usage,
-            duration_s=0.0,
+            duration_s=duration_s,
         )
         words = [raised(reproduction.failure) for reproduction in tried]
         best = max(tried, key=lambda each: words.count(raised(each.failure)), default=None)

@@ -35,6 +35,7 @@ class Rollouts:
             sampled = Sampled(
                 asked=f"a rollout of {finished.steps} steps",
                 answers=1,
+                unusable=0 if patch else 1,
                 problems=() if patch else (f"no change was made ({finished.reason})",),
                 usage=finished.usage,
                 duration_s=time.monotonic() - started,

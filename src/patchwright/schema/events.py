@@ -197,13 +197,16 @@ class Proposed(Record):
 
 
 class Sampled(Record):
-    """The policy was asked for answers. `problems` says why some are no candidates."""
+    """The policy was asked for answers. `duration_s` is how long it took to give them."""
 
     kind: Literal["sampled"] = "sampled"
     asked: str
     """What for: "reproduction", "rewrite of parse", "line 7 of parse"."""
     answers: int
+    unusable: int = 0
+    """So many of them could not be used."""
     problems: tuple[str, ...] = ()
+    """Why not, each reason once."""
     usage: Usage
     duration_s: float
 
