@@ -27,6 +27,11 @@ from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Ver
 SHOWN_LOCATIONS = 3
 SHOWN_TESTS = 5
 SHOWN_SCRIPT_LINES = 20
+_AFTER = {
+    True: "passes after",
+    False: "still fails after",
+    None: "passes after, which proves nothing of a mechanical edit",
+}
 
 
 class Progress(Protocol):
@@ -151,8 +156,8 @@ def _evidence(finished: ResolveFinished, best: Candidate, verdict: Verdict, stat
     if best.source == "mechanical":
         lines.append("made by: a mechanical edit, not by the model")
     if state.reproduction:
-        outcome = "passes" if verdict.reproduced else "still fails"
-        lines.append(f"reproduction: failed before, {outcome} after: {_reproduction(state.reproduction)}")
+        outcome = _AFTER[verdict.reproduced]
+        lines.append(f"reproduction: failed before, {outcome}: {_reproduction(state.reproduction)}")
         lines += [f"    {line}" for line in state.reproduction.script.splitlines()[:SHOWN_SCRIPT_LINES]]
     else:
         lines.append("reproduction: none, so nothing shows that the issue is resolved")
