@@ -25,8 +25,9 @@ from patchwright.cli.assemble import Job, engine_of, profile_of
 from patchwright.cli.assemble import assembled as assembled_agent
 from patchwright.cli.exit_codes import exit_code_for_resolution
 from patchwright.cli.interrupts import interrupts
-from patchwright.cli.resolve_views import LiveProgress, PlainProgress, Progress
-from patchwright.cli.views import JsonView
+from patchwright.cli.resolve_views import LiveProgress, PlainProgress
+from patchwright.cli.stream import followed
+from patchwright.cli.views import JsonView, View
 from patchwright.config import Settings, load_settings
 from patchwright.engines.base import Engine
 from patchwright.engines.machine import usable_cores
@@ -134,7 +135,7 @@ async def _resolve(options: Options, settings: Settings) -> int:
         async with assembled(engine, root, session.id, options, settings) as resolution:
             with _view(options, earlier) as view:
                 events = resolution.run(options.issue or session.facts.task, earlier)
-                finished = await _consume(events, session, view)
+                finished = await followed(events, session, view, ResolveFinished)
         if finished.patch and finished.reason == "interrupted":
             print(f"the tree is as it was; `--resume {session.id}` goes on", file=sys.stderr)
         elif finished.patch:
@@ -198,17 +199,6 @@ async def rollout(
                 if isinstance(event, RunFinished):
                     return event
     raise AssertionError("a run ends with RunFinished")
-
-
-async def _consume(events: AsyncGenerator[AnyEvent], session: Session, view: Progress) -> ResolveFinished:
-    """Each event is stored before it is shown: what a user has seen is never lost."""
-    async with aclosing(events):
-        async for event in events:
-            session.append(event)
-            view.show(event)
-            if isinstance(event, ResolveFinished):
-                return event
-    raise AssertionError("a resolution ends with ResolveFinished")
 
 
 def _index_file(settings: Settings, root: Path) -> Path:
@@ -287,7 +277,7 @@ def _strategy_for(settings: Settings) -> StrategyName:
     return "agent" if profile_of(settings, None).calling == "native" else "pipeline"
 
 
-def _view(options: Options, earlier: Sequence[AnyEvent]) -> Progress:
+def _view(options: Options, earlier: Sequence[AnyEvent]) -> View:
     if options.json_lines:
         return JsonView()
     console = Console()

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import IO, Protocol, Self
+from typing import IO, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -32,14 +32,6 @@ _AFTER = {
     False: "still fails after",
     None: "passes after, which proves nothing of a mechanical edit",
 }
-
-
-class Progress(Protocol):
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exc: object) -> None: ...
-
-    def show(self, event: AnyEvent) -> None: ...
 
 
 class PlainProgress:
