@@ -4,7 +4,6 @@ import asyncio
 import errno
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Sequence
@@ -12,7 +11,6 @@ from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import typer
@@ -31,7 +29,7 @@ from patchwright.cli.views import JsonView, View
 from patchwright.config import Settings, load_settings
 from patchwright.engines.base import Engine
 from patchwright.engines.machine import usable_cores
-from patchwright.errors import ConfigError, RecordError, RepositoryError, SandboxError
+from patchwright.errors import ConfigError, RecordError, RepositoryError
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.repo.index.index import Index
 from patchwright.repo.snapshot import after_step, before_run
@@ -46,6 +44,7 @@ from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
 from patchwright.resolve.rollouts import Rollouts
 from patchwright.resolve.strategy import Strategy
+from patchwright.sandbox.disposable import temporary_copy
 from patchwright.sandbox.kinds import SandboxKind
 from patchwright.schema.events import AnyEvent, IssueRead, ResolveFinished, RunFinished
 
@@ -176,12 +175,7 @@ async def rollout(
     engine: Engine, root: Path, session: str, options: Options, settings: Settings, stop: asyncio.Event, issue: str
 ) -> RunFinished:
     """One run of the agent on the issue, in a copy of the work tree that is gone afterwards."""
-    with TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True) as directory:
-        copy = Path(directory) / root.name
-        try:
-            await asyncio.to_thread(shutil.copytree, root, copy, symlinks=True)
-        except (OSError, shutil.Error) as error:
-            raise SandboxError(f"{root} cannot be copied: {error}") from None
+    async with temporary_copy(root) as copy:
         job = Job(
             session=session,
             work_tree=copy,
@@ -193,7 +187,7 @@ async def rollout(
             permission=AllowAll(),
             stop=stop,
         )
-        own = settings.model_copy(update={"state_dir": Path(directory) / "state"})
+        own = settings.model_copy(update={"state_dir": copy.with_name(f"{copy.name}-state")})
         async with assembled_agent(job, engine, own) as agent, aclosing(agent.run(issue)) as events:
             async for event in events:
                 if isinstance(event, RunFinished):

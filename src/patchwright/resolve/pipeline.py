@@ -1,6 +1,6 @@
 """The strategy for small models: edits are asked for directly, at the places where the fault may be."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class Pipeline:
     order: Order
 
     async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
-        for ask in self._asks(state):
+        for ask in self.order(state.locations or ()):
             source = source_of(self.root / ask.location.path)
             failure = state.reproduction.failure if state.reproduction else ""
             fault = Fault(issue, ask.location, source, failure)
@@ -35,9 +35,6 @@ class Pipeline:
                 yield Batch(_drafts(ask, source, "mechanical", [(edit.source, None) for edit in edits]))
             elif batch := await self._asked(ask, fault, state):
                 yield batch
-
-    def _asks(self, state: ResolveState) -> Iterable[Ask]:
-        return self.order(state.locations or ())
 
     async def _asked(self, ask: Ask, fault: Fault, state: ResolveState) -> Batch | None:
         proposer = self.proposer.after(state.requests)

@@ -29,18 +29,17 @@ class Fault:
         self.source = source
         self._issue = _sendable(issue)
         self._failure = _sendable(failure)
+        self._name = f"`{location.name}`" if location.name else location.path
         self._language = _LANGUAGES.get(PurePosixPath(location.path).suffix, "")
 
     def rewrite(self, failed: tuple[str, str] | None = None) -> tuple[Message, ...]:
         """Asks for the whole definition. `failed`: an attempt, and how it failed."""
-        name = f"`{self.location.name}`" if self.location.name else self.location.path
-        return self._request(self._tried(failed) + self._filled("rewrite", name=name))
+        return self._request(self._tried(failed) + self._filled("rewrite", name=self._name))
 
     def line(self, number: int) -> tuple[Message, ...]:
         """Asks for one line of the file, by its number."""
-        name = f"`{self.location.name}`" if self.location.name else self.location.path
         line = _sendable(self.source.splitlines()[number - 1].strip())
-        return self._request(self._filled("line", name=name, line=line))
+        return self._request(self._filled("line", name=self._name, line=line))
 
     def replace(self, failed: tuple[str, str] | None = None) -> tuple[Message, ...]:
         """Asks for a SEARCH/REPLACE block: for what is too long to write again."""
