@@ -5,15 +5,9 @@ import shlex
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from patchwright.repo.mentions import is_test
+from patchwright.repo.testing.files import is_test
 
-_SETTINGS = frozenset(
-    {"conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "noxfile.py", "Makefile", "package.json", "Rakefile"}
-)
-_TEST_NAME = re.compile(
-    r"tests?\.\w+|.+_tests?\.\w+|.+[._-](?:test|spec)s?\.\w+|Tests?[A-Z].*|.+Tests?\.\w+|jest\.config\..+"
-)
-_TEST_DIRECTORIES = frozenset({"__tests__", "spec", "specs", "test", "tests", "testing", "testdata"})
+_SETTINGS = frozenset({"pytest.ini", ".pytest.ini", "tox.ini", "noxfile.py", "Makefile", "package.json", "Rakefile"})
 _FILE = re.compile(r"^diff --git ", re.MULTILINE)
 _TARGET = re.compile(r"^(?:\+\+\+|---) [ab]/(.+?)\t?$", re.MULTILINE)
 _NAMES = re.compile(r"^diff --git a/(.+) b/(.+)$", re.MULTILINE)
@@ -22,9 +16,8 @@ _NAMES = re.compile(r"^diff --git a/(.+) b/(.+)$", re.MULTILINE)
 def is_evidence(path: str, test_command: str | None) -> bool:
     """`path` is relative to the work tree, as in a patch."""
     name = PurePosixPath(path)
-    if is_test(path) or name.name in _SETTINGS or _TEST_NAME.fullmatch(name.name):
-        return True
-    return not _TEST_DIRECTORIES.isdisjoint(name.parts[:-1]) or str(name) in _named(test_command or "")
+    is_setting = name.name in _SETTINGS or name.name.startswith("jest.config.")
+    return is_setting or is_test(path) or str(name) in _named(test_command or "")
 
 
 def without_evidence(patch: str, test_command: str | None) -> str:
