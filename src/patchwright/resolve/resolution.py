@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -15,7 +15,7 @@ from patchwright.repo.testing.compare import flaky
 from patchwright.repo.testing.nearest import narrowed, nearest_tests
 from patchwright.repo.testing.suite import Suite
 from patchwright.resolve.budget import Budget, Stage
-from patchwright.resolve.evidence import is_evidence
+from patchwright.resolve.evidence import is_evidence, judging_files
 from patchwright.resolve.issue import IssueFacts, read_issue
 from patchwright.resolve.judge import Judge, Limits, Trees
 from patchwright.resolve.localise import localise
@@ -126,7 +126,7 @@ class Resolution:
             spectrum = suspiciousness(traced) if traced and self.plan.coverage else {}
             yield baseline
         if state.locations is None:
-            yield await self._timed("localise", self._localised(issue, facts, spectrum))
+            yield await self._timed("localise", self._localised(issue, facts, spectrum, state.tests))
         if state.locations and self._needs_narrowing(state):
             async for event in self._narrowed(state):
                 yield event
@@ -152,13 +152,13 @@ class Resolution:
         stable = traced.timed_out or first.passed == traced.passed
         return traced, BaselineRun(suite=first, flaky=tuple(sorted(unstable)), stable=stable)
 
-    async def _localised(self, issue: str, facts: IssueFacts, spectrum: Mapping[str, Mapping[int, float]]) -> Localised:
+    async def _localised(
+        self, issue: str, facts: IssueFacts, spectrum: Mapping[str, Mapping[int, float]], tests: Iterable[str]
+    ) -> Localised:
         await asyncio.to_thread(self.index.update, self.trees.root, self.files)
         found = localise(facts, issue, self.index, spectrum, limit=LOCATIONS)
-        return Localised(locations=tuple(place for place in found if not self._is_evidence(place.path)))
-
-    def _is_evidence(self, path: str) -> bool:
-        return is_evidence(path, self.plan.test_command)
+        judging = judging_files(self.plan.test_command, tests)
+        return Localised(locations=tuple(place for place in found if not is_evidence(place.path, judging)))
 
     def _needs_narrowing(self, state: ResolveState) -> bool:
         return state.baseline is not None and state.baseline.suite.timed_out

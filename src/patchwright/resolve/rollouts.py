@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from patchwright.errors import EngineError
-from patchwright.resolve.evidence import without_evidence
+from patchwright.resolve.evidence import judging_files, without_evidence
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
 from patchwright.schema.events import RunFinished, Sampled
@@ -31,7 +31,7 @@ class Rollouts:
             finished = await self.rollout(issue)
             if finished.reason == "infrastructure":
                 raise EngineError(finished.message)
-            patch = without_evidence(finished.patch, self.test_command)
+            patch = without_evidence(finished.patch, judging_files(self.test_command, state.tests))
             sampled = Sampled(
                 asked=f"a rollout of {finished.steps} steps",
                 answers=1,
