@@ -1,10 +1,12 @@
 """Runs of the agent as candidates: what of their patches is taken."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from patchwright.agent.deadline import Stopped
+from patchwright.resolve.budget import Budget
 from patchwright.resolve.resolution import Plan
 from patchwright.resolve.rollouts import Rollouts
 from patchwright.resolve.state import ResolveState
@@ -24,8 +26,10 @@ class Written:
     """A rollout that hands over a patch as it was written."""
 
     patch: str
+    times_s: list[float] = field(default_factory=list[float])
 
-    async def __call__(self, issue: str) -> RunFinished:
+    async def __call__(self, issue: str, time_s: float) -> RunFinished:
+        self.times_s.append(time_s)
         return RunFinished(reason="done", message="", patch=self.patch, steps=1, usage=Usage(), duration_s=0.0)
 
 
@@ -54,21 +58,32 @@ def patch_of(root: Path, **texts: str) -> str:
 async def test_a_file_with_tests_is_not_changed_and_one_with_doctests_is(root: Path) -> None:
     fix = patch_of(root, **{"sums.py": DOCTESTED.replace("a - b", "a + b")})
     patch = patch_of(root, **{"checks/check_x.py": CHECKS.replace("5", "-1")}) + fix
-    issue, strategy = "`add` is wrong, says `test_add`.", Rollouts(Written(patch), PYTEST)
+    issue, strategy = "`add` is wrong, says `test_add`.", Rollouts(Written(patch), PYTEST, Budget(120))
     events = await resolve(root, [], Plan(PYTEST), strategy=strategy, issue=issue)
     assert {place.path for place in of_kind(events, Localised)[0].locations} == {"sums.py"}
     assert (finish_of(events).word, finish_of(events).patch) == ("verified", fix)
 
 
+SUITE = SuiteRun(
+    command="pytest checks/",
+    exit_code=1,
+    outcomes={"checks/check_x.py::test_add": "failed"},
+    output="",
+    duration_s=20.0,
+)
+
+
 async def test_a_rollout_that_changes_nothing_but_tests_is_no_candidate() -> None:
     patch = "diff --git a/checks/check_x.py b/checks/check_x.py\n--- a/checks/check_x.py\n+++ b/checks/check_x.py\n"
-    suite = SuiteRun(
-        command="pytest checks/",
-        exit_code=1,
-        outcomes={"checks/check_x.py::test_add": "failed"},
-        output="",
-        duration_s=1.0,
-    )
-    strategy = Rollouts(Written(f"{patch}@@ -1 +1 @@\n-x\n+y\n"), "pytest checks/")
-    batch = await anext(strategy.batches("", ResolveState([BaselineRun(suite=suite)])))
+    strategy = Rollouts(Written(f"{patch}@@ -1 +1 @@\n-x\n+y\n"), SUITE.command, Budget(100))
+    batch = await anext(strategy.batches("", ResolveState([BaselineRun(suite=SUITE)])))
     assert (batch.drafts, batch.sampled and batch.sampled.problems) == ((), ("no change was made (done)",))
+
+
+async def test_a_rollout_ends_while_its_patch_can_still_be_judged() -> None:
+    rollout = Written("")
+    await anext(Rollouts(rollout, SUITE.command, Budget(100)).batches("", ResolveState([BaselineRun(suite=SUITE)])))
+    assert rollout.times_s == [pytest.approx(50, abs=1)]
+    with pytest.raises(Stopped) as stopped:
+        await anext(Rollouts(rollout, None, Budget(5)).batches("", ResolveState()))
+    assert (stopped.value.reason, len(rollout.times_s)) == ("time_limit", 1)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, replace
@@ -154,27 +155,36 @@ async def assembled(
     files = await files_of(root)
     async with OpenAIPolicy.connected(engine.connect) as policy:
         with Index(_index_file(settings, root)) as index, interrupts(stop):
+            budget = Budget(options.time_limit_s)
             strategy: Strategy = Pipeline(Proposer(policy, options.plan.seed), root, asks)
             if options.strategy == "agent":
-                strategy = Rollouts(
-                    partial(rollout, engine, root, session, options, settings, stop), options.plan.test_command
-                )
+                run_agent = partial(rollout, engine, root, session, options, settings, stop)
+                strategy = Rollouts(run_agent, options.plan.test_command, budget)
             yield Resolution(
                 policy=policy,
                 trees=trees,
                 index=index,
                 files=files,
                 plan=options.plan,
-                budget=Budget(options.time_limit_s),
+                budget=budget,
                 deadline=Deadline(options.time_limit_s, stop),
                 strategy=strategy,
             )
 
 
 async def rollout(
-    engine: Engine, root: Path, session: str, options: Options, settings: Settings, stop: asyncio.Event, issue: str
+    engine: Engine,
+    root: Path,
+    session: str,
+    options: Options,
+    settings: Settings,
+    stop: asyncio.Event,
+    issue: str,
+    time_s: float,
 ) -> RunFinished:
-    """One run of the agent on the issue, in a copy of the work tree that is gone afterwards."""
+    """One run of the agent on the issue, in a copy of the work tree that is gone afterwards. Making the copy
+    counts too."""
+    ends_at = time.monotonic() + time_s
     async with temporary_copy(root) as copy:
         job = Job(
             session=session,
@@ -182,7 +192,7 @@ async def rollout(
             files=await files_of(copy),
             test_command=options.plan.test_command if options.plan.tests_given else None,
             profile=profile_of(settings, None),
-            limits=settings.limits.model_copy(update={"time_s": options.time_limit_s}),
+            limits=settings.limits.model_copy(update={"time_s": ends_at - time.monotonic()}),
             sandbox=options.sandbox,
             permission=AllowAll(),
             stop=stop,

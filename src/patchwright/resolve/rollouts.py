@@ -6,7 +6,9 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
+from patchwright.agent.deadline import Stopped
 from patchwright.errors import EngineError
+from patchwright.resolve.budget import Budget
 from patchwright.resolve.evidence import judging_files, without_evidence
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
@@ -17,18 +19,24 @@ _TARGET = re.compile(r"^\+\+\+ b/(.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Rollouts:
-    """`rollout` runs the agent on the issue in a copy of the work tree, and gives its last event.
+    """`rollout` runs the agent on the issue in a copy of the work tree, for so many seconds at most, and gives its last
+    event.
 
     What it changed in tests is left out: a candidate is judged by the tests as they are.
     """
 
-    rollout: Callable[[str], Awaitable[RunFinished]]
+    rollout: Callable[[str, float], Awaitable[RunFinished]]
     test_command: str | None
+    budget: Budget
 
     async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
+        """Raises Stopped when what a rollout came to could not be judged in time."""
         while True:
             started = time.monotonic()
-            finished = await self.rollout(issue)
+            time_s = self.budget.before_judging_s(state.baseline.suite.duration_s if state.baseline else 0.0)
+            if time_s <= 0:
+                raise Stopped("time_limit")
+            finished = await self.rollout(issue, time_s)
             if finished.reason == "infrastructure":
                 raise EngineError(finished.message)
             patch = without_evidence(finished.patch, judging_files(self.test_command, state.tests))
