@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchwright.errors import RepositoryError
-from patchwright.resolve.edits import normalised, unified_diff
 from patchwright.resolve.mechanical import mechanical_edits
 from patchwright.resolve.plan import Ask, Order
 from patchwright.resolve.prompts import Fault
 from patchwright.resolve.propose import Proposer, Version, suspicious_lines
+from patchwright.resolve.sources import normalised, unified_diff
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
 from patchwright.schema.resolution import CandidateSource

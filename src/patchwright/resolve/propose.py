@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from patchwright.policy.base import Policy
-from patchwright.resolve.edits import Unusable, replaced_function, replaced_line, search_replace
+from patchwright.resolve.edits import Unusable, replaced_function, replaced_line
 from patchwright.resolve.prompts import Fault, repaired
+from patchwright.resolve.search_replace import search_replace
 from patchwright.schema.events import Sampled
 from patchwright.schema.messages import Answer, Message, Request, Sampling
 
