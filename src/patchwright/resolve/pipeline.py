@@ -9,7 +9,7 @@ from patchwright.resolve.mechanical import mechanical_edits
 from patchwright.resolve.plan import Ask, Order
 from patchwright.resolve.prompts import Fault
 from patchwright.resolve.propose import Proposer, Version, suspicious_lines
-from patchwright.resolve.sources import normalised, unified_diff
+from patchwright.resolve.sources import lines_of, normalised, unified_diff
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
 from patchwright.schema.resolution import CandidateSource
@@ -55,7 +55,7 @@ def _failed(ask: Ask, state: ResolveState) -> tuple[str, str] | None:
     if best is None:
         return None
     candidate, verdict = best
-    changed = [line[1:] for line in candidate.patch.splitlines() if line[:1] == "+" and line[:3] != "+++"]
+    changed = [line[1:] for line in lines_of(candidate.patch) if line[:1] == "+" and line[:3] != "+++"]
     return "\n".join(changed), verdict.failure
 
 

@@ -8,6 +8,7 @@ from patchwright.policy.base import Policy
 from patchwright.resolve.edits import Unusable, replaced_function, replaced_line
 from patchwright.resolve.prompts import Fault, repaired
 from patchwright.resolve.search_replace import search_replace
+from patchwright.resolve.sources import lines_of
 from patchwright.schema.events import Sampled
 from patchwright.schema.messages import Answer, Message, Request, Sampling
 
@@ -121,7 +122,7 @@ def suspicious_lines(fault: Fault, limit: int) -> Sequence[int]:
     location = fault.location
     if location.suspicious_lines:
         return location.suspicious_lines[:limit]
-    lines = fault.source.splitlines()
+    lines = lines_of(fault.source)
     numbers = range(location.start_line + 1, location.end_line + 1)
     return [number for number in numbers if _holds_code(lines[number - 1])][:limit]
 

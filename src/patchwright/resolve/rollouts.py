@@ -10,6 +10,7 @@ from patchwright.agent.deadline import Stopped
 from patchwright.errors import EngineError
 from patchwright.resolve.budget import Budget
 from patchwright.resolve.evidence import judging_files, without_evidence
+from patchwright.resolve.sources import lines_of
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
 from patchwright.schema.events import RunFinished, Sampled
@@ -60,5 +61,5 @@ def _drafts(patch: str) -> tuple[Draft, ...]:
 
 def _key(patch: str) -> str:
     """The same for patches that change the same lines to the same text but for spaces."""
-    changed = [" ".join(line.split()) for line in patch.splitlines() if line[:1] in "+-" and line[1:].strip()]
+    changed = [" ".join(line.split()) for line in lines_of(patch) if line[:1] in "+-" and line[1:].strip()]
     return hashlib.sha256("\n".join(changed).encode("utf-8", "surrogateescape")).hexdigest()

@@ -66,6 +66,11 @@ def syntax_error(text: str) -> str:
     return "it is too long"
 
 
+def lines_of(source: str) -> list[str]:
+    """Its lines without their ends, numbered as a Location numbers them: a form feed ends none."""
+    return [unended(line) for line in source.split("\n")]
+
+
 def unended(line: str) -> str:
     """A line of a text that was split at its line feeds, without the rest of a longer line end."""
     return line.removesuffix("\r")
