@@ -102,6 +102,15 @@ async def test_an_edit_that_leaves_the_tests_failing_is_taken_back_in_the_small_
     assert (repository / "adder.py").read_text() == FIXED
 
 
+async def test_an_observation_that_speaks_of_an_edit_taken_back_takes_nothing_back(repository: Path) -> None:
+    missing = calls(("edit", {"path": TAKEN_BACK, "old_str": "a - b", "new_str": "a + b"}))
+    policy = ScriptedPolicy([missing, SMALL_EDIT])
+    events = await events_of(repository, policy, test_command=TEST_COMMAND, profile=SMALL)
+    [missed, _] = observations_of(events)
+    assert (TAKEN_BACK in missed.message.content, missed.failed) == (True, True)
+    assert [message.role for message in policy.requests[1].messages] == ["system", "user", "assistant", "tool"]
+
+
 async def test_the_second_failed_call_in_a_row_takes_both_back_in_the_small_profile(repository: Path) -> None:
     missed = calls(("edit", {"path": "adder.py", "old_str": "a * b", "new_str": "a + b"}))
     policy = ScriptedPolicy([bash("true"), missed, missed, missed, SMALL_EDIT])

@@ -79,6 +79,16 @@ def test_the_agent_strategy_takes_the_patch_from_a_run(repository: Path, environ
     assert (repository / "adder.py").read_text() == FIXED
 
 
+def test_a_rollout_that_runs_out_of_time_is_judged_by_what_it_did(
+    repository: Path, environment: dict[str, str]
+) -> None:
+    with serving(EDIT) as endpoint:  # and then never answers
+        options = ["--base-url", endpoint.url, "--test-command", TEST_COMMAND, "--time-limit", "30"]
+        result = resolve(repository, environment, ISSUE, *options)
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert (repository / "adder.py").read_text() == FIXED
+
+
 def test_a_patch_that_nothing_verifies_has_an_exit_code_of_its_own(
     repository: Path, environment: dict[str, str]
 ) -> None:

@@ -1,47 +1,17 @@
 """Answers as edits: what of an answer is taken, how it is fitted, and what a model is told when it can't be used."""
 
 import ast
-import subprocess
 from contextlib import suppress
-from pathlib import Path
-from textwrap import dedent
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchwright.resolve.edits import (
-    Unusable,
-    normalised,
-    parsed,
-    replaced_function,
-    replaced_line,
-    search_replace,
-    unified_diff,
-)
+from patchwright.resolve.edits import Unusable, replaced_function, replaced_line
+from patchwright.resolve.sources import parsed
 from patchwright.schema.resolution import Location
 
-SOURCE = dedent(
-    '''\
-    """Numbers."""
-    import os
-
-
-    def gcd(a, b):
-        if b == 0:
-            return a
-        return gcd(a % b, b)
-
-
-    class Box:
-        @property
-        def size(self):
-            return len(self.items) + 1
-
-        def put(self, item):
-            self.items.append(item)
-    '''
-)
+from .numbers import GCD, LINE, RIGHT, SOURCE, block
 
 
 def location(name: str, source: str = SOURCE) -> Location:
@@ -55,8 +25,6 @@ def location(name: str, source: str = SOURCE) -> Location:
 
 
 MODULE = Location(path="m.py", name="", kind="module", start_line=1, end_line=17, score=1.0)
-GCD = "def gcd(a, b):\n    if b == 0:\n        return a\n    return gcd(b, a % b)"
-RIGHT = SOURCE.replace("gcd(a % b, b)", "gcd(b, a % b)")
 
 
 @pytest.mark.parametrize(
@@ -149,9 +117,6 @@ def test_an_answer_that_cannot_be_used_says_why(name: str, answer: str, problem:
     assert str(unusable.value).startswith(problem)
 
 
-LINE = "    return gcd(a % b, b)"
-
-
 @pytest.mark.parametrize(
     "answer",
     [
@@ -186,89 +151,6 @@ def test_a_line_that_changes_nothing_or_breaks_the_file_is_refused(answer: str) 
         replaced_line(SOURCE, 8, answer)
 
 
-def block(search: str, replacement: str) -> str:
-    return f"<<<<<<< SEARCH\n{search}\n=======\n{replacement}\n>>>>>>> REPLACE"
-
-
-@pytest.mark.parametrize(
-    ("search", "replacement"),
-    [
-        (LINE, "    return gcd(b, a % b)"),
-        ("return gcd(a % b, b)", "return gcd(b, a % b)"),
-        ("        return a   \n    return gcd(a % b, b)", "        return a\n    return gcd(b, a % b)"),
-        ("  if b == 0:\n  return a\n  return gcd(a % b, b)", "  if b == 0:\n      return a\n  return gcd(b, a % b)"),
-        ("a % b, b)", "b, a % b)"),
-    ],
-)
-def test_the_lines_to_search_may_differ_in_whitespace(search: str, replacement: str) -> None:
-    assert search_replace(SOURCE, f"Like so:\n```\n{block(search, replacement)}\n```") == RIGHT
-
-
-def test_blocks_are_applied_one_after_the_other() -> None:
-    answer = block("a = 1", "a = 2") + "\n" + block("b = 1", "")
-    assert search_replace("a = 1\r\nb = 1\r\nc = 1\r\n", answer) == "a = 2\r\nc = 1\r\n"
-
-
-@pytest.mark.parametrize(
-    ("answer", "problem"),
-    [
-        ("return gcd(b, a % b)", "the answer holds no edit. Write it as\n<<<<<<< SEARCH\n"),
-        (block("", "x"), "a SEARCH block is empty. Copy the lines to replace from the file."),
-        (block("qqqqq()", "x"), "the lines of a SEARCH block are not in the file, and nothing is like them. "),
-        (
-            block("    return gcd(a % b, a)", "x"),
-            "the lines of a SEARCH block are not in the file. The nearest is line 8:\n",
-        ),
-        (block("", "x").replace("\n\n", "\n"), "a SEARCH block is empty. Copy the lines to replace from the file."),
-        (block(LINE, "    return gcd("), "with the answer in place, the file does not parse: line 8: "),
-        (block(LINE, LINE + "  # so"), "the answer is the same code as before: nothing is changed."),
-    ],
-)
-def test_a_block_that_cannot_be_used_says_why(answer: str, problem: str) -> None:
-    with pytest.raises(Unusable) as unusable:
-        search_replace(SOURCE, answer)
-    assert str(unusable.value).startswith(problem)
-
-
-def test_a_block_that_fits_several_places_names_them() -> None:
-    with pytest.raises(Unusable, match=r"occur 2 times in the file, at lines 1, 3\."):
-        search_replace("x\ny\nx\n", block("x", "z"))
-
-
-def test_layout_comments_and_docstrings_do_not_change_the_key() -> None:
-    assert normalised('def f( x ):\n  """Doc."""\n  return (x) # so\n') == normalised("def f(x):\n    return x")
-    assert normalised("def f(x): return x") != normalised("def f(x): return y")
-    assert normalised("a {\n  b }") == normalised("a  { b }") != normalised("a { c }")
-    assert normalised("# One") != normalised("# Two")
-
-
-@pytest.mark.parametrize(
-    "hostile", ["\0", "x = '\0'", "(" * 5000, "-" * 100_000 + "1", "a" + ".b" * 50_000, "\ud800", "0x" + "f" * 9000]
-)
-def test_hostile_texts_have_keys(hostile: str) -> None:
-    assert len(normalised(hostile)) == 64
-
-
-def test_a_warning_of_the_parser_is_not_an_error() -> None:
-    assert parsed(r"x = '\d'") is not None
-
-
-TEXT = st.lists(st.sampled_from(["a", "b", "", "c\r", " d", "é"]), max_size=12).map("\n".join)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(before=TEXT, after=TEXT, name=st.sampled_from(["x.py", "a b.txt", "d/é.py"]))
-def test_git_applies_the_diff(tmp_path: Path, before: str, after: str, name: str) -> None:
-    path = tmp_path / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(before.encode())
-    diff = unified_diff(name, before, after)
-    assert bool(diff) == (before != after)
-    if diff:
-        subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=tmp_path, check=True, capture_output=True)
-        assert path.read_bytes().decode() == after
-
-
 @settings(deadline=None)
 @given(st.text(max_size=200), st.sampled_from(["gcd", "Box.size", "Box", ""]))
 def test_any_answer_is_used_or_refused(answer: str, name: str) -> None:
@@ -277,7 +159,6 @@ def test_any_answer_is_used_or_refused(answer: str, name: str) -> None:
         for use in (
             lambda text: replaced_function(SOURCE, place, text),
             lambda text: replaced_line(SOURCE, 8, text),
-            lambda text: search_replace(SOURCE, text),
         ):
             with suppress(Unusable):
                 assert parsed(use(text)) is not None

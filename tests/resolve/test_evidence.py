@@ -2,9 +2,9 @@
 
 import pytest
 
-from patchwright.resolve.evidence import is_evidence, without_evidence
+from patchwright.resolve.evidence import is_evidence, judging_files, without_evidence
 
-COMMAND = "python check_adder.py && python -m pytest -q spec/sums.py::test_add"
+JUDGING = judging_files("python check_adder.py && python -m pytest -q sums/few.py::test_add", ())
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ COMMAND = "python check_adder.py && python -m pytest -q spec/sums.py::test_add"
     [
         ("adder.py", False),
         ("check_adder.py", True),
-        ("spec/sums.py", True),
+        ("sums/few.py", True),
         ("tests/helpers.py", True),
         ("pkg/test_adder.py", True),
         ("conftest.py", True),
@@ -30,7 +30,7 @@ COMMAND = "python check_adder.py && python -m pytest -q spec/sums.py::test_add"
     ],
 )
 def test_tests_their_settings_and_what_the_command_names_are_evidence(path: str, evidence: bool) -> None:
-    assert is_evidence(path, COMMAND) is evidence
+    assert is_evidence(path, JUDGING) is evidence
 
 
 def test_a_patch_loses_its_changes_of_tests_and_keeps_the_rest() -> None:
@@ -39,5 +39,31 @@ def test_a_patch_loses_its_changes_of_tests_and_keeps_the_rest() -> None:
     renamed = (
         "diff --git a/check_adder.py b/gone.py\nsimilarity index 100%\nrename from check_adder.py\nrename to gone.py\n"
     )
-    assert without_evidence(new + "@@ -0,0 +1 @@\n+x\n" + kept + renamed, COMMAND) == kept
-    assert without_evidence("", None) == ""
+    assert without_evidence(new + "@@ -0,0 +1 @@\n+x\n" + kept + renamed, JUDGING) == kept
+    assert without_evidence("", frozenset()) == ""
+
+
+@pytest.mark.parametrize(
+    ("test", "evidence"),
+    [
+        ("checks/check_x.py::test_a", True),
+        ("checks/check_x.py::test_a[1.5-a::b.c]", True),
+        ("checks/check_x.py::CheckA::test_b", True),
+        ("checks/check_x.py", True),
+        ("checks/__init__.py::test_a", True),
+        ("mod.py::mod", False),
+        ("src/pkg/__init__.py::pkg", False),
+        ("src/mod.py::mod.func", False),
+        ("src/mod.py::pkg.mod.Class.method", False),
+        ("README.rst::README.rst", False),
+        ("src/mod.py::FLAKE8", False),
+        ("src/mod.py::ruff::format", False),
+    ],
+)
+def test_a_file_that_holds_tests_is_evidence_and_one_that_is_tested_is_not(test: str, evidence: bool) -> None:
+    path = test.partition("::")[0]
+    assert is_evidence(path, judging_files("pytest", [test])) is evidence
+
+
+def test_a_module_that_doctests_cannot_import_is_not_evidence() -> None:
+    assert not is_evidence("src/mod.py", judging_files("pytest --doctest-modules src", ["src/mod.py"]))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchwright.resolve.edits import normalised
 from patchwright.resolve.mechanical import mechanical_edits
+from patchwright.resolve.sources import normalised
 from patchwright.schema.resolution import Location
 
 SEARCH = dedent(

@@ -1,7 +1,12 @@
 """What the model is asked: bounded, beginning alike, and with nothing of the issue taken for a template."""
 
+import pytest
+
 from patchwright.resolve.digest import digest
+from patchwright.resolve.edits import replaced_line
 from patchwright.resolve.prompts import CODE_CHARS, Fault, shown_code
+from patchwright.resolve.propose import suspicious_lines
+from patchwright.resolve.sources import unified_diff
 from patchwright.schema.messages import Message
 from patchwright.schema.resolution import Location
 
@@ -44,6 +49,17 @@ def test_of_a_long_file_the_head_and_the_location_are_shown() -> None:
     assert len(code) < CODE_CHARS
     assert code.startswith("import os")
     assert code.endswith("def second():\n    return 2")
+
+
+@pytest.mark.parametrize("end", ["\f", "\v", "\x1c", "\u2028"])
+def test_what_ends_no_line_of_python_ends_none_in_a_request(end: str) -> None:
+    source = SOURCE.replace("import os", f"import os  # one{end}two")
+    fault = Fault("It is off by one.", SECOND, source, "")
+    assert "return first() - 1" in text(fault.line(9)).rpartition("There is a bug")[2]
+    assert suspicious_lines(fault, 5) == [9]
+    long = source + "#\n" * CODE_CHARS
+    assert shown_code(long, SECOND).endswith("# …\ndef second():\n    return first() - 1")
+    assert "-    return first() - 1\n" in unified_diff("m.py", source, replaced_line(source, 9, "return first()"))
 
 
 PYTEST = """\

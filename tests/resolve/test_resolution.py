@@ -50,7 +50,7 @@ async def test_each_stage_says_what_it_found(tmp_path: Path) -> None:
 async def test_a_slip_is_repaired_without_a_usable_answer(tmp_path: Path) -> None:
     events = await resolve(sums(tmp_path), [answers("I cannot."), answers("Sorry.")], PLAN)
     [sampled] = of_kind(events, Sampled)
-    assert sampled.problems
+    assert (sampled.answers, sampled.unusable, len(sampled.problems)) == (2, 2, 1)
     assert finish_of(events).word == "verified"
 
 
@@ -83,6 +83,9 @@ async def test_a_program_of_the_models_counts_only_when_it_fails_for_the_issue(t
     [reproduced] = of_kind(events, Reproduced)
     assert reproduced.reproduction
     assert (reproduced.reproduction.source, "add(2, 3)" in reproduced.reproduction.script) == ("model", True)
+    asked = of_kind(events, Sampled)[0]
+    assert (asked.asked, asked.answers, asked.unusable, len(asked.problems)) == ("a reproduction", 3, 2, 1)
+    assert asked.duration_s > 0
     assert finish_of(events).word == "verified"
 
 

@@ -18,6 +18,7 @@ from patchwright.resolve.pipeline import Pipeline
 from patchwright.resolve.plan import Order, asks
 from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
+from patchwright.resolve.strategy import Strategy
 from patchwright.schema.events import AnyEvent, ResolveFinished
 from tests.conftest import git
 
@@ -75,13 +76,14 @@ async def resolve(
     earlier: Sequence[AnyEvent] = (),
     stop: asyncio.Event | None = None,
     order: Order = asks,
+    strategy: Strategy | None = None,
 ) -> list[AnyEvent]:
     """All events of a resolution."""
     with closing(Index(root.parent / "index.sqlite")) as index:
         policy = ScriptedPolicy(script)
         resolution = Resolution(
             policy=policy,
-            strategy=Pipeline(Proposer(policy, plan.seed), root, order),
+            strategy=strategy or Pipeline(Proposer(policy, plan.seed), root, order),
             trees=Trees("bubblewrap", root, load_settings().sandbox),
             index=index,
             files=await files_of(root),

@@ -39,7 +39,7 @@ class ToolCalls:
         started = time.monotonic()
         decision = await self.permission.ask(call)
         yield ToolStarted(call_id=call.id, name=call.name, arguments=call.arguments)
-        observation = Observation(text=DENIED, failed=True)
+        observation, vain = Observation(text=DENIED, failed=True), False
         if decision == "allow":
             observation = await self.deadline.within(self._observe(call))
             tests = state.tests if observation.finished else None
@@ -47,9 +47,10 @@ class ToolCalls:
                 tests = event if isinstance(event, TestsRun) else tests
                 yield event
             if tests:
-                observation = self._judged(observation, tests, state)
+                vain = self._is_vain(observation, tests, state)
+                observation = self._judged(observation, tests, state, vain=vain)
         yield self._finished(call, observation, state, time.monotonic() - started)
-        if self._starts_afresh(observation, state):
+        if self._starts_afresh(observation, state, vain=vain):
             yield StepTakenBack(kept_messages=state.messages_before_failures)
         if decision == "stop":
             raise Stopped("refused", "the user stopped the run")
@@ -84,12 +85,12 @@ class ToolCalls:
         edited = self.profile.starts_afresh and not observation.finished
         return edited and state.tests_failed_before and not passed(tests)
 
-    def _starts_afresh(self, observation: Observation, state: RunState) -> bool:
+    def _starts_afresh(self, observation: Observation, state: RunState, *, vain: bool) -> bool:
         """Whether the failed calls at the end of the history are to leave it."""
         again = state.messages_before_failures < state.messages_before_step
-        return self.profile.starts_afresh and observation.failed and (again or TAKEN_BACK in observation.text)
+        return self.profile.starts_afresh and observation.failed and (again or vain)
 
-    def _judged(self, observation: Observation, tests: TestsRun, state: RunState) -> Observation:
+    def _judged(self, observation: Observation, tests: TestsRun, state: RunState, *, vain: bool) -> Observation:
         """The observation with what the tests showed.
 
         The run is not finished as long as they fail. Where they run after each edit, it is finished as soon as they
@@ -97,7 +98,7 @@ class ToolCalls:
         """
         if observation.finished and passed(tests):
             return observation
-        if self._is_vain(observation, tests, state):
+        if vain:
             return observation.model_copy(update={"text": f"{report(tests)}\n\n{TAKEN_BACK}", "failed": True})
         if state.tests_failed_before and passed(tests):
             return observation.model_copy(update={"text": f"{report(tests)}\n\n{observation.text}", "finished": True})

@@ -4,15 +4,14 @@ import asyncio
 import errno
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import typer
@@ -25,12 +24,13 @@ from patchwright.cli.assemble import Job, engine_of, profile_of
 from patchwright.cli.assemble import assembled as assembled_agent
 from patchwright.cli.exit_codes import exit_code_for_resolution
 from patchwright.cli.interrupts import interrupts
-from patchwright.cli.resolve_views import LiveProgress, PlainProgress, Progress
-from patchwright.cli.views import JsonView
+from patchwright.cli.resolve_views import LiveProgress, PlainProgress
+from patchwright.cli.stream import followed
+from patchwright.cli.views import JsonView, View
 from patchwright.config import Settings, load_settings
 from patchwright.engines.base import Engine
 from patchwright.engines.machine import usable_cores
-from patchwright.errors import ConfigError, RecordError, RepositoryError, SandboxError
+from patchwright.errors import ConfigError, RecordError, RepositoryError
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.repo.index.index import Index
 from patchwright.repo.snapshot import after_step, before_run
@@ -45,6 +45,7 @@ from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
 from patchwright.resolve.rollouts import Rollouts
 from patchwright.resolve.strategy import Strategy
+from patchwright.sandbox.disposable import temporary_copy
 from patchwright.sandbox.kinds import SandboxKind
 from patchwright.schema.events import AnyEvent, IssueRead, ResolveFinished, RunFinished
 
@@ -134,7 +135,7 @@ async def _resolve(options: Options, settings: Settings) -> int:
         async with assembled(engine, root, session.id, options, settings) as resolution:
             with _view(options, earlier) as view:
                 events = resolution.run(options.issue or session.facts.task, earlier)
-                finished = await _consume(events, session, view)
+                finished = await followed(events, session, view, ResolveFinished)
         if finished.patch and finished.reason == "interrupted":
             print(f"the tree is as it was; `--resume {session.id}` goes on", file=sys.stderr)
         elif finished.patch:
@@ -154,61 +155,54 @@ async def assembled(
     files = await files_of(root)
     async with OpenAIPolicy.connected(engine.connect) as policy:
         with Index(_index_file(settings, root)) as index, interrupts(stop):
+            budget = Budget(options.time_limit_s)
             strategy: Strategy = Pipeline(Proposer(policy, options.plan.seed), root, asks)
             if options.strategy == "agent":
-                strategy = Rollouts(
-                    partial(rollout, engine, root, session, options, settings, stop), options.plan.test_command
-                )
+                run_agent = partial(rollout, engine, root, session, options, settings, stop)
+                strategy = Rollouts(run_agent, options.plan.test_command, budget)
             yield Resolution(
                 policy=policy,
                 trees=trees,
                 index=index,
                 files=files,
                 plan=options.plan,
-                budget=Budget(options.time_limit_s),
+                budget=budget,
                 deadline=Deadline(options.time_limit_s, stop),
                 strategy=strategy,
             )
 
 
 async def rollout(
-    engine: Engine, root: Path, session: str, options: Options, settings: Settings, stop: asyncio.Event, issue: str
+    engine: Engine,
+    root: Path,
+    session: str,
+    options: Options,
+    settings: Settings,
+    stop: asyncio.Event,
+    issue: str,
+    time_s: float,
 ) -> RunFinished:
-    """One run of the agent on the issue, in a copy of the work tree that is gone afterwards."""
-    with TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True) as directory:
-        copy = Path(directory) / root.name
-        try:
-            await asyncio.to_thread(shutil.copytree, root, copy, symlinks=True)
-        except (OSError, shutil.Error) as error:
-            raise SandboxError(f"{root} cannot be copied: {error}") from None
+    """One run of the agent on the issue, in a copy of the work tree that is gone afterwards. Making the copy
+    counts too."""
+    ends_at = time.monotonic() + time_s
+    async with temporary_copy(root) as copy:
         job = Job(
             session=session,
             work_tree=copy,
             files=await files_of(copy),
             test_command=options.plan.test_command if options.plan.tests_given else None,
             profile=profile_of(settings, None),
-            limits=settings.limits.model_copy(update={"time_s": options.time_limit_s}),
+            limits=settings.limits.model_copy(update={"time_s": ends_at - time.monotonic()}),
             sandbox=options.sandbox,
             permission=AllowAll(),
             stop=stop,
         )
-        own = settings.model_copy(update={"state_dir": Path(directory) / "state"})
+        own = settings.model_copy(update={"state_dir": copy.with_name(f"{copy.name}-state")})
         async with assembled_agent(job, engine, own) as agent, aclosing(agent.run(issue)) as events:
             async for event in events:
                 if isinstance(event, RunFinished):
                     return event
     raise AssertionError("a run ends with RunFinished")
-
-
-async def _consume(events: AsyncGenerator[AnyEvent], session: Session, view: Progress) -> ResolveFinished:
-    """Each event is stored before it is shown: what a user has seen is never lost."""
-    async with aclosing(events):
-        async for event in events:
-            session.append(event)
-            view.show(event)
-            if isinstance(event, ResolveFinished):
-                return event
-    raise AssertionError("a resolution ends with ResolveFinished")
 
 
 def _index_file(settings: Settings, root: Path) -> Path:
@@ -287,7 +281,7 @@ def _strategy_for(settings: Settings) -> StrategyName:
     return "agent" if profile_of(settings, None).calling == "native" else "pipeline"
 
 
-def _view(options: Options, earlier: Sequence[AnyEvent]) -> Progress:
+def _view(options: Options, earlier: Sequence[AnyEvent]) -> View:
     if options.json_lines:
         return JsonView()
     console = Console()

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import IO, Protocol, Self
+from typing import IO, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -27,14 +27,11 @@ from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Ver
 SHOWN_LOCATIONS = 3
 SHOWN_TESTS = 5
 SHOWN_SCRIPT_LINES = 20
-
-
-class Progress(Protocol):
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exc: object) -> None: ...
-
-    def show(self, event: AnyEvent) -> None: ...
+_AFTER = {
+    True: "passes after",
+    False: "still fails after",
+    None: "passes after, which proves nothing of a mechanical edit",
+}
 
 
 class PlainProgress:
@@ -123,8 +120,8 @@ def lines_of(event: AnyEvent, state: ResolveState) -> list[str]:
         case Reproduced():
             return [f"reproduction: {_reproduction(event.reproduction) if event.reproduction else event.problem}"]
         case Sampled():
-            problems = f", {len(event.problems)} unusable" if event.problems else ""
-            return [f"asked for {event.asked}: {event.answers} answers in {event.duration_s:.1f} s{problems}"]
+            unusable = f", {event.unusable} unusable" if event.unusable else ""
+            return [f"asked for {event.asked}: {event.answers} answers in {event.duration_s:.1f} s{unusable}"]
         case Judged():
             return _verdict_lines(event.verdict, state)
         case _:
@@ -151,8 +148,8 @@ def _evidence(finished: ResolveFinished, best: Candidate, verdict: Verdict, stat
     if best.source == "mechanical":
         lines.append("made by: a mechanical edit, not by the model")
     if state.reproduction:
-        outcome = "passes" if verdict.reproduced else "still fails"
-        lines.append(f"reproduction: failed before, {outcome} after: {_reproduction(state.reproduction)}")
+        outcome = _AFTER[verdict.reproduced]
+        lines.append(f"reproduction: failed before, {outcome}: {_reproduction(state.reproduction)}")
         lines += [f"    {line}" for line in state.reproduction.script.splitlines()[:SHOWN_SCRIPT_LINES]]
     else:
         lines.append("reproduction: none, so nothing shows that the issue is resolved")

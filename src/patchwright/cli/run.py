@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, closing
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +18,7 @@ from patchwright.cli.assemble import Job, assembled, engine_of, profile_of
 from patchwright.cli.exit_codes import exit_code_for
 from patchwright.cli.interrupts import interrupts
 from patchwright.cli.permission import AskOnTerminal
+from patchwright.cli.stream import followed
 from patchwright.cli.views import JsonView, LiveView, PlainView, View
 from patchwright.config import Settings, load_settings
 from patchwright.engines.base import Engine
@@ -116,22 +117,11 @@ async def _work(options: Options, settings: Settings, root: Path, engine: Engine
     print(f"session {session.id}: getting {settings.model} ready", file=sys.stderr)
     async with assembled(job, engine, settings) as agent:
         with _view(options) as view, interrupts(stop):
-            finished = await _consume(agent.run(options.task, earlier), session, view)
+            finished = await followed(agent.run(options.task, earlier), session, view, RunFinished)
         await agent.snapshots.prune()
     if options.patch:
         options.patch.write_text(finished.patch, encoding="utf-8", errors="surrogateescape", newline="")
     return exit_code_for(finished.reason)
-
-
-async def _consume(events: AsyncGenerator[AnyEvent], session: Session, view: View) -> RunFinished:
-    """Each event is stored before it is shown: what a user has seen is never lost."""
-    async with aclosing(events):
-        async for event in events:
-            session.append(event)
-            view.show(event)
-            if isinstance(event, RunFinished):
-                return event
-    raise AssertionError("a run ends with RunFinished")
 
 
 def _session(

@@ -95,7 +95,15 @@ class LiveView:
     def show(self, event: AnyEvent) -> None:
         self._summary.add(event)
         match event:
-            case RunStarted() | Replied() | ToolFinished() | TestsRun() | StepFailed() | HistoryCompacted():
+            case (
+                RunStarted()
+                | Replied()
+                | ToolFinished()
+                | TestsRun()
+                | StepFailed()
+                | StepTakenBack()
+                | HistoryCompacted()
+            ):
                 self._print(event)
                 self._now("thinking")
             case StepStarted():
@@ -109,12 +117,11 @@ class LiveView:
             case RunFinished():
                 self._finish(event)
             case _:
-                self._print(event)
+                pass
 
     def _print(self, event: AnyEvent) -> None:
         style = "bold red" if isinstance(event, StepFailed) else ""
-        if line := line_of(event):
-            self._console.print(Text(line, style=style))
+        self._console.print(Text(line_of(event), style=style))
         if isinstance(event, ToolFinished):
             self._print_result(event)
 

@@ -1,35 +1,31 @@
 """Several whole answers to one request, read from a chat completion that was not streamed."""
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from patchwright.errors import EngineError
-from patchwright.policy.completion import WireUsage, usage_of
+from patchwright.policy.completion import Wire, WireUsage, usage_of
 from patchwright.schema.messages import Answer, Answers
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Token(_Wire):
+class _Token(Wire):
     logprob: float = 0.0
 
 
-class _Logprobs(_Wire):
+class _Logprobs(Wire):
     content: list[_Token] | None = None
 
 
-class _Message(_Wire):
+class _Message(Wire):
     content: str | None = None
 
 
-class _Choice(_Wire):
+class _Choice(Wire):
     message: _Message = _Message()
     logprobs: _Logprobs | None = None
     finish_reason: str | None = None
 
 
-class _Completion(_Wire):
+class _Completion(Wire):
     choices: list[_Choice] = Field(default_factory=list[_Choice])
     usage: WireUsage = WireUsage()
 

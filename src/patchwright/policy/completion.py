@@ -5,48 +5,48 @@ from pydantic import BaseModel, ConfigDict, Field
 from patchwright.schema.messages import FinishReason, ToolCall, Usage
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
     """What we read of a server's answer; servers add fields of their own."""
 
     model_config = ConfigDict(extra="ignore")
 
 
-class _FunctionPiece(_Wire):
+class _FunctionPiece(Wire):
     name: str | None = None
     arguments: str | None = None
 
 
-class _CallPiece(_Wire):
+class _CallPiece(Wire):
     index: int | None = None
     id: str | None = None
     function: _FunctionPiece = _FunctionPiece()
 
 
-class _Delta(_Wire):
+class _Delta(Wire):
     content: str | None = None
     tool_calls: list[_CallPiece] | None = None
 
 
-class _Choice(_Wire):
+class _Choice(Wire):
     delta: _Delta = _Delta()
     finish_reason: str | None = None
 
 
-class _PromptDetails(_Wire):
+class _PromptDetails(Wire):
     cached_tokens: int | None = None
 
 
-class WireUsage(_Wire):
+class WireUsage(Wire):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     prompt_tokens_details: _PromptDetails | None = None
 
 
-class _Error(_Wire):
+class _Error(Wire):
     message: str = "no reason given"
 
 
-class Chunk(_Wire):
+class Chunk(Wire):
     """One `data:` line of the stream."""
 
     choices: list[_Choice] = Field(default_factory=list[_Choice])

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
 
 from patchwright.errors import ToolError
+from patchwright.repo.testing.files import is_test
 from patchwright.sandbox.base import Sandbox
 
 SHOWN_FILES = 3
@@ -35,12 +35,6 @@ def mentioned_files(task: str, failure: str, files: Sequence[str], texts: Mappin
     """Files that the task names by path; if none, those that define what it names; else modules, or the failure's."""
     ranked = _by_path(task, files) or _by_definition(task, texts) or _by_module(task, files) or _by_path(failure, files)
     return list(dict.fromkeys(ranked))
-
-
-def is_test(file: str) -> bool:
-    path = PurePosixPath(file)
-    in_tests = any(part in {"test", "tests", "testing"} for part in path.parts[:-1])
-    return in_tests or path.name.startswith(("test_", "conftest.")) or path.stem.endswith("_test")
 
 
 def _by_path(text: str, files: Sequence[str]) -> list[str]:

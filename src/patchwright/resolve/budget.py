@@ -9,6 +9,10 @@ SHARES: dict[Stage, float] = {"baseline": 0.25, "localise": 0.15, "reproduce": 0
 """Of the whole time, at most. What a stage leaves, the later ones have."""
 
 
+JUDGING_S = 10.0
+"""What a verdict takes beside the tests: to collect the patch, to copy the work tree, to run the reproduction."""
+
+
 class Budget:
     """Counts down from `time_s`, and how long each stage has taken."""
 
@@ -28,6 +32,14 @@ class Budget:
     def share_s(self, stage: Stage) -> float:
         """Seconds that the stage may take from now on."""
         return min(self.left_s, SHARES[stage] * self._time_s - self.seconds.get(stage, 0.0))
+
+    def before_judging_s(self, suite_s: float) -> float:
+        """Seconds from now on for making one candidate, so that it can be judged in time; negative when there are none.
+
+        What is verified is run twice. `suite_s`: how long the tests take, of which no run counts for more than a
+        quarter of what is left.
+        """
+        return self.left_s - JUDGING_S - 2 * min(suite_s, self.left_s / 4)
 
     def took(self, stage: Stage, duration_s: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + duration_s

@@ -1,80 +1,32 @@
-"""A model's answer as a new version of the file; keys and diffs of such versions."""
+"""Edits: a model's answer, which gives a definition or a line anew, as a new version of the file."""
 
 import ast
 import difflib
-import hashlib
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
+from patchwright.resolve.sources import (
+    DEFINITIONS,
+    Definition,
+    indentation,
+    normalised,
+    parsed,
+    reindented,
+    syntax_error,
+    unended,
+)
 from patchwright.schema.resolution import Location
-from patchwright.tools.nearby import nearest
-from patchwright.tools.text import numbered
-
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-PARSED_CHARS = 1_000_000
-"""Longer texts are taken for something else than Python."""
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _HEADER = re.compile(r"[ \t]*(?:async[ \t]+def|def|class)\b")
 _BACKTICKS = re.compile(r"`([^`\n]+)`")
-_BLOCK = re.compile(
-    r"^<{5,9} ?SEARCH[^\n]*\n(.*?)^={5,9}[ \t]*\n(.*?)^>{5,9}(?: ?REPLACE)?[ \t]*$", re.DOTALL | re.MULTILINE
-)
 _WRAPPER = "if True:"
 _MOST_READINGS = 100
-_NO_BLOCK = (
-    "the answer holds no edit. Write it as\n<<<<<<< SEARCH\nlines of the file, copied\n=======\n"
-    "the lines to put there\n>>>>>>> REPLACE"
-)
 
 
 class Unusable(ValueError):
     """Why an answer is not an edit, in words that a model can correct itself by. Bounded only by the answer's size."""
-
-
-def parsed(source: str) -> ast.Module | None:
-    """The syntax tree of a Python text; None for any other, and where the text is too long or too deep to say."""
-    if len(source) > PARSED_CHARS:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-
-
-def normalised(source: str) -> str:
-    """The same for sources that differ in layout alone; for Python, also for ones that differ in comments and
-    docstrings. A SHA-256 in hexadecimal.
-    """
-    return python_key(source) or _hashed(" ".join(source.split()))
-
-
-def python_key(source: str) -> str | None:
-    """`normalised` of a Python text; None for any other, and for one that holds nothing but comments."""
-    tree = parsed(source)
-    if tree is None or not tree.body:
-        return None
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, *_DEFINITIONS)) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
-    try:
-        return _hashed(ast.dump(tree))
-    except (ValueError, RecursionError, MemoryError):
-        return None
-
-
-def unified_diff(path: str, before: str, after: str) -> str:
-    """The change as `git apply` takes it; empty when there is none. Line ends are kept as they are.
-
-    `path` must not hold a line feed, a tab or a double quote, which git would want quoted.
-    """
-    return "".join(difflib.unified_diff(_ended_lines(before), _ended_lines(after), f"a/{path}", f"b/{path}"))
 
 
 def replaced_function(source: str, location: Location, answer: str) -> str:
@@ -104,38 +56,10 @@ def replaced_line(source: str, line: int, answer: str) -> str:
     raise Unusable(problem)
 
 
-def search_replace(source: str, answer: str) -> str:
-    """The file after the answer's SEARCH/REPLACE blocks, one after the other.
-
-    The lines to search may differ from the file's in whitespace if only one place is like them. Raises Unusable.
-    """
-    blocks = _BLOCK.findall(answer.replace("\r\n", "\n"))
-    if not blocks:
-        raise Unusable(_NO_BLOCK)
-    result = source
-    for search, replacement in blocks:
-        result = _with_block(result, search.removesuffix("\n"), replacement.removesuffix("\n"))
-    tree = parsed(source)
-    if tree and any(isinstance(node, (*_DEFINITIONS, ast.Import, ast.ImportFrom)) for node in tree.body):
-        return _checked(source, result)
-    if result == source:
-        raise Unusable("the answer replaces lines by themselves: nothing is changed.")
-    return result
-
-
-def _ended_lines(text: str) -> list[str]:
-    lines = [f"{line}\n" for line in text.split("\n")]
-    last = lines.pop().removesuffix("\n")
-    return [*lines, f"{last}\n\\ No newline at end of file\n"] if last else lines
-
-
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _checked(source: str, result: str) -> str:
+def checked(source: str, result: str) -> str:
+    """`result`, if it is an edit of `source`: still Python where that was, and another program. Raises Unusable."""
     if parsed(source) is not None and parsed(result) is None:
-        raise Unusable(f"with the answer in place, the file does not parse: {_syntax_error(result)}.")
+        raise Unusable(f"with the answer in place, the file does not parse: {syntax_error(result)}.")
     if normalised(result) == normalised(source):
         raise Unusable("the answer is the same code as before: nothing is changed.")
     return result
@@ -152,18 +76,6 @@ def _first_usable(usable: Callable[[str], str], texts: Sequence[str]) -> str:
     raise problem
 
 
-def _syntax_error(text: str) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ast.parse(text)
-        except SyntaxError as error:
-            return f"line {error.lineno}: {error.msg}"
-        except (ValueError, RecursionError, MemoryError) as error:
-            return str(error) or type(error).__name__
-    return "it is too long"
-
-
 # Whole definitions and files
 
 
@@ -173,9 +85,9 @@ def _replaced_module(source: str, location: Location, block: str) -> str:
         result = result.replace("\n", "\r\n")
     if location.path.endswith((".py", ".pyi")) and (old := parsed(source)):
         if not (new := parsed(result)):
-            raise Unusable(f"the answer does not parse: {_syntax_error(result)}. Write the whole file as Python.")
+            raise Unusable(f"the answer does not parse: {syntax_error(result)}. Write the whole file as Python.")
         _refuse_loss(old, new, "file")
-    return _checked(source, result)
+    return checked(source, result)
 
 
 def _replaced_definition(source: str, location: Location, block: str) -> str:
@@ -189,7 +101,7 @@ def _replaced_definition(source: str, location: Location, block: str) -> str:
     header = next((number for number, line in enumerate(old) if _HEADER.match(line)), 0)
     written = _fitted(text, new, old[header])
     if not new.decorator_list:
-        written = [_unended(line) for line in old[:header]] + written
+        written = [unended(line) for line in old[:header]] + written
     lines[location.start_line - 1 : location.end_line] = [line + end for line in written]
     if location.end_line >= len(source.split("\n")):  # it was the last line, which has no line end
         lines[location.start_line - 2 + len(written)] = written[-1]
@@ -197,12 +109,12 @@ def _replaced_definition(source: str, location: Location, block: str) -> str:
     if file is not None:
         _add_helpers(lines, file, text, tree, new, location, end)
         _add_imports(lines, file, tree, _names_used([new, *_helpers(file, tree, new)]), end)
-    return _checked(source, "\n".join(lines))
+    return checked(source, "\n".join(lines))
 
 
 def _refuse_loss(old: ast.AST, new: ast.AST, what: str) -> None:
     def names(node: ast.AST) -> list[str]:
-        return [child.name for child in ast.iter_child_nodes(node) if isinstance(child, _DEFINITIONS)]
+        return [child.name for child in ast.iter_child_nodes(node) if isinstance(child, DEFINITIONS)]
 
     if lost := [name for name in names(old) if name not in names(new)]:
         raise Unusable(f"the answer leaves out {', '.join(lost)}. Write the whole {what}.")
@@ -221,7 +133,7 @@ def _parsed_block(block: str, location: Location) -> tuple[str, ast.Module]:
             if text.startswith(_WRAPPER) and isinstance(tree.body[0], ast.If):
                 tree.body = tree.body[0].body + tree.body[1:]
             return text, tree
-    raise Unusable(f"the answer does not parse: {_syntax_error(block)}. Write the whole {location.kind} as Python.")
+    raise Unusable(f"the answer does not parse: {syntax_error(block)}. Write the whole {location.kind} as Python.")
 
 
 def _readings(lines: Sequence[str], header: int) -> Iterator[str]:
@@ -231,9 +143,9 @@ def _readings(lines: Sequence[str], header: int) -> Iterator[str]:
     first = header
     while first and lines[first - 1].lstrip().startswith("@"):
         first -= 1
-    depth = len(_indentation(lines[header]))
+    depth = len(indentation(lines[header]))
     imports = [line for line in lines[:first] if line.startswith(("import ", "from ")) and parsed(line)]
-    ends = [n for n in range(header + 1, len(lines)) if lines[n].strip() and len(_indentation(lines[n])) <= depth]
+    ends = [n for n in range(header + 1, len(lines)) if lines[n].strip() and len(indentation(lines[n])) <= depth]
     for end in [len(lines), *ends[:-_MOST_READINGS:-1]]:
         head, body = lines[first : header + 1], lines[header + 1 : end]
         yield "\n".join([*imports, *head, *body])
@@ -262,7 +174,7 @@ def _agreement(path: Sequence[str], wanted: Sequence[str]) -> int:
 def _definitions(node: ast.AST, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Definition]]:
     for child in ast.iter_child_nodes(node):
         inner = path
-        if isinstance(child, _DEFINITIONS):
+        if isinstance(child, DEFINITIONS):
             inner = (*path, child.name)
             yield inner, child
         if isinstance(child, ast.stmt):
@@ -273,10 +185,10 @@ def _fitted(text: str, node: Definition, old_header: str) -> list[str]:
     """The definition's lines, moved to where the old header stands. What multi-line strings hold is not moved."""
     lines = text.split("\n")
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    own, wanted = _indentation(lines[node.lineno - 1]), _indentation(old_header)
+    own, wanted = indentation(lines[node.lineno - 1]), indentation(old_header)
     strings = set(_string_lines(node)) if own != wanted else set[int]()
     return [
-        line if number in strings else _moved(line, own, wanted)
+        line if number in strings else reindented(line, own, wanted)
         for number, line in enumerate(lines[first - 1 : node.end_lineno], first)
     ]
 
@@ -285,21 +197,11 @@ def _string_lines(node: ast.AST) -> Iterator[int]:
     docstrings = {
         id(inner.body[0].value)
         for inner in ast.walk(node)
-        if isinstance(inner, _DEFINITIONS) and isinstance(inner.body[0], ast.Expr)
+        if isinstance(inner, DEFINITIONS) and isinstance(inner.body[0], ast.Expr)
     }
     for inner in ast.walk(node):
         if isinstance(inner, ast.JoinedStr | ast.Constant) and id(inner) not in docstrings:
             yield from range(inner.lineno + 1, (inner.end_lineno or inner.lineno) + 1)
-
-
-def _moved(line: str, own: str, wanted: str) -> str:
-    if not line.strip():
-        return ""
-    return wanted + (line[len(own) :] if line.startswith(own) else line.lstrip())
-
-
-def _indentation(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
 
 
 # What a new definition brings along
@@ -311,7 +213,7 @@ def _helpers(file: ast.Module, answer: ast.Module, new: Definition) -> list[Defi
     offered = {
         node.name: node
         for node in answer.body
-        if isinstance(node, _DEFINITIONS) and node.name not in known and not _holds(node, new)
+        if isinstance(node, DEFINITIONS) and node.name not in known and not _holds(node, new)
     }
     wanted: dict[str, Definition] = {}
     pending = [new]
@@ -339,7 +241,7 @@ def _add_imports(lines: list[str], file: ast.Module, answer: ast.Module, used: s
     wanted = [node for node in new if any(name in used and name not in known for name in _bound(node))]
     before_code: list[ast.stmt] = []
     for node in file.body:
-        if isinstance(node, _DEFINITIONS):
+        if isinstance(node, DEFINITIONS):
             break
         before_code.append(node)
     docstring = 1 if ast.get_docstring(file, clean=False) is not None else 0
@@ -357,7 +259,7 @@ def _leading_comments(lines: Sequence[str]) -> int:
 
 
 def _first_line(node: ast.stmt) -> int:
-    decorators = node.decorator_list if isinstance(node, _DEFINITIONS) else []
+    decorators = node.decorator_list if isinstance(node, DEFINITIONS) else []
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
@@ -367,7 +269,7 @@ def _holds(node: ast.AST, inner: ast.AST) -> bool:
 
 def _bound(node: ast.stmt) -> list[str]:
     """The names that a top-level statement defines, those in its branches included."""
-    if isinstance(node, _DEFINITIONS):
+    if isinstance(node, DEFINITIONS):
         return [node.name]
     if isinstance(node, ast.Import | ast.ImportFrom):
         return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
@@ -403,8 +305,8 @@ def _with_line(lines: Sequence[str], number: int, new: list[str]) -> Iterator[li
     """The file's lines with the new ones at `number`: as the answer has them, and as indented as the old one."""
     old = lines[number - 1]
     new = _without_overlap(lines, number, new)
-    own, wanted = _indentation(new[0]), _indentation(old)
-    fitted = [_moved(line, own, wanted) for line in new]
+    own, wanted = indentation(new[0]), indentation(old)
+    fitted = [reindented(line, own, wanted) for line in new]
     # A line without any indentation says nothing about where it belongs.
     for reading in (new, fitted) if own else (fitted,):
         ended = [line + "\r" for line in reading] if old.endswith("\r") else reading
@@ -425,56 +327,3 @@ def _without_overlap(lines: Sequence[str], number: int, new: list[str]) -> list[
 
 def _same(some: Sequence[str], others: Sequence[str]) -> bool:
     return [line.strip() for line in some] == [line.strip() for line in others]
-
-
-# Blocks to search and replace
-
-
-def _with_block(source: str, search: str, replacement: str) -> str:
-    if not search.strip():
-        raise Unusable("a SEARCH block is empty. Copy the lines to replace from the file.")
-    lines = source.split("\n")
-    wanted, new = search.strip("\n").split("\n"), replacement.strip("\n").split("\n") if replacement.strip() else []
-    for alike in (_unended, str.rstrip, str.strip):
-        if places := _places(lines, wanted, alike):
-            return "\n".join(_with_lines(lines, wanted, new, places))
-    if source.count(search.strip()) == 1:
-        return source.replace(search.strip(), replacement.strip())
-    raise Unusable(_missed(lines, search))
-
-
-def _unended(line: str) -> str:
-    return line.removesuffix("\r")
-
-
-def _places(lines: Sequence[str], wanted: Sequence[str], alike: Callable[[str], str]) -> list[int]:
-    mine, others = [alike(line) for line in lines], [alike(line) for line in wanted]
-    return [at for at in range(len(mine) - len(others) + 1) if mine[at : at + len(others)] == others]
-
-
-def _with_lines(lines: Sequence[str], wanted: Sequence[str], new: Sequence[str], places: Sequence[int]) -> list[str]:
-    if len(places) > 1:
-        where = ", ".join(str(at + 1) for at in places[:20])
-        raise Unusable(
-            f"the lines of a SEARCH block occur {len(places)} times in the file, at lines {where}. "
-            "Add lines from around the right place until they are unique."
-        )
-    at = places[0]
-    shown = next(number for number, line in enumerate(wanted) if line.strip())
-    own, there = _indentation(wanted[shown]), _indentation(lines[at + shown])
-    moved = [_moved(line, own, there) for line in new] if own != there else list(new)
-    end = "\r" if lines[at].endswith("\r") else ""
-    return [*lines[:at], *(_unended(line) + end for line in moved), *lines[at + len(wanted) :]]
-
-
-def _missed(lines: Sequence[str], search: str) -> str:
-    near = nearest(lines, search)
-    if near is None:
-        return "the lines of a SEARCH block are not in the file, and nothing is like them. Copy them from the file."
-    first = (
-        f"line {near.first_line}" if near.first_line == near.last_line else f"lines {near.first_line}-{near.last_line}"
-    )
-    return (
-        f"the lines of a SEARCH block are not in the file. The nearest is {first}:\n"
-        f"{numbered(near.lines, near.first_line)}\nCopy them exactly."
-    )

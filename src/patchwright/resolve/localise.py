@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from patchwright.repo.index.index import Index, Indexed
-from patchwright.repo.mentions import is_test
+from patchwright.repo.testing.files import is_test
 from patchwright.resolve.issue import Frame, IssueFacts, without_environment
 from patchwright.schema.resolution import Location
 

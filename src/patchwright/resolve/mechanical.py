@@ -10,13 +10,13 @@ import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from patchwright.resolve.edits import python_key
 from patchwright.resolve.slips.change import Change
 from patchwright.resolve.slips.conditions import conditions
 from patchwright.resolve.slips.located_code import WRAPPER, LocatedCode
 from patchwright.resolve.slips.operators import constants, off_by_one, operators, swapped
 from patchwright.resolve.slips.statements import guards, moved, results
 from patchwright.resolve.slips.values import other_names, other_values
+from patchwright.resolve.sources import python_key
 from patchwright.schema.record import Record
 from patchwright.schema.resolution import Location
 

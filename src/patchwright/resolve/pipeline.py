@@ -1,15 +1,15 @@
 """The strategy for small models: edits are asked for directly, at the places where the fault may be."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from patchwright.errors import RepositoryError
-from patchwright.resolve.edits import normalised, unified_diff
 from patchwright.resolve.mechanical import mechanical_edits
 from patchwright.resolve.plan import Ask, Order
 from patchwright.resolve.prompts import Fault
 from patchwright.resolve.propose import Proposer, Version, suspicious_lines
+from patchwright.resolve.sources import lines_of, normalised, unified_diff
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
 from patchwright.schema.resolution import CandidateSource
@@ -26,7 +26,7 @@ class Pipeline:
     order: Order
 
     async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
-        for ask in self._asks(state):
+        for ask in self.order(state.locations or ()):
             source = source_of(self.root / ask.location.path)
             failure = state.reproduction.failure if state.reproduction else ""
             fault = Fault(issue, ask.location, source, failure)
@@ -35,9 +35,6 @@ class Pipeline:
                 yield Batch(_drafts(ask, source, "mechanical", [(edit.source, None) for edit in edits]))
             elif batch := await self._asked(ask, fault, state):
                 yield batch
-
-    def _asks(self, state: ResolveState) -> Iterable[Ask]:
-        return self.order(state.locations or ())
 
     async def _asked(self, ask: Ask, fault: Fault, state: ResolveState) -> Batch | None:
         proposer = self.proposer.after(state.requests)
@@ -58,7 +55,7 @@ def _failed(ask: Ask, state: ResolveState) -> tuple[str, str] | None:
     if best is None:
         return None
     candidate, verdict = best
-    changed = [line[1:] for line in candidate.patch.splitlines() if line[:1] == "+" and line[:3] != "+++"]
+    changed = [line[1:] for line in lines_of(candidate.patch) if line[:1] == "+" and line[:3] != "+++"]
     return "\n".join(changed), verdict.failure
 
 

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 
 from patchwright.resolve.digest import digest
+from patchwright.resolve.sources import lines_of
 from patchwright.schema.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from patchwright.schema.resolution import Location
 
@@ -29,18 +30,17 @@ class Fault:
         self.source = source
         self._issue = _sendable(issue)
         self._failure = _sendable(failure)
+        self._name = f"`{location.name}`" if location.name else location.path
         self._language = _LANGUAGES.get(PurePosixPath(location.path).suffix, "")
 
     def rewrite(self, failed: tuple[str, str] | None = None) -> tuple[Message, ...]:
         """Asks for the whole definition. `failed`: an attempt, and how it failed."""
-        name = f"`{self.location.name}`" if self.location.name else self.location.path
-        return self._request(self._tried(failed) + self._filled("rewrite", name=name))
+        return self._request(self._tried(failed) + self._filled("rewrite", name=self._name))
 
     def line(self, number: int) -> tuple[Message, ...]:
         """Asks for one line of the file, by its number."""
-        name = f"`{self.location.name}`" if self.location.name else self.location.path
-        line = _sendable(self.source.splitlines()[number - 1].strip())
-        return self._request(self._filled("line", name=name, line=line))
+        line = _sendable(lines_of(self.source)[number - 1].strip())
+        return self._request(self._filled("line", name=self._name, line=line))
 
     def replace(self, failed: tuple[str, str] | None = None) -> tuple[Message, ...]:
         """Asks for a SEARCH/REPLACE block: for what is too long to write again."""
@@ -81,7 +81,7 @@ def shown_code(source: str, location: Location) -> str:
     """The whole file if it is short, else its head and the lines of the location."""
     if len(source) <= CODE_CHARS:
         return source.strip("\n")
-    lines = source.splitlines()
+    lines = lines_of(source)
     start, end = location.start_line - 1, location.end_line
     if not location.name:
         return shortened(source, CODE_CHARS)

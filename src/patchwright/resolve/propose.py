@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from patchwright.policy.base import Policy
-from patchwright.resolve.edits import Unusable, replaced_function, replaced_line, search_replace
+from patchwright.resolve.edits import Unusable, replaced_function, replaced_line
 from patchwright.resolve.prompts import Fault, repaired
+from patchwright.resolve.search_replace import search_replace
+from patchwright.resolve.sources import lines_of
 from patchwright.schema.events import Sampled
 from patchwright.schema.messages import Answer, Message, Request, Sampling
 
@@ -82,18 +84,20 @@ class Proposer:
         started = time.monotonic()
         found = await self.policy.answers(Request(messages=messages, sampling=sampling), n)
         versions, problems = _read(found.answers, read)
-        usage = found.usage
+        answers, usage = len(found.answers), found.usage
         if not versions and problems:
             answer, problem = problems[0]
             again = await self.policy.answers(
                 Request(messages=repaired(messages, answer, problem), sampling=sampling), 1
             )
+            answers += len(again.answers)
             usage += again.usage
             versions, still = _read(again.answers, read)
             problems += still
         sampled = Sampled(
             asked=asked,
-            answers=len(found.answers),
+            answers=answers,
+            unusable=len(problems),
             problems=tuple(dict.fromkeys(problem for _, problem in problems)),
             usage=usage,
             duration_s=time.monotonic() - started,
@@ -118,7 +122,7 @@ def suspicious_lines(fault: Fault, limit: int) -> Sequence[int]:
     location = fault.location
     if location.suspicious_lines:
         return location.suspicious_lines[:limit]
-    lines = fault.source.splitlines()
+    lines = lines_of(fault.source)
     numbers = range(location.start_line + 1, location.end_line + 1)
     return [number for number in numbers if _holds_code(lines[number - 1])][:limit]
 

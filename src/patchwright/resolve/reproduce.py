@@ -1,7 +1,9 @@
 """Reproduction: something that fails because of the issue, and will not once it is resolved."""
 
 import re
+import time
 from dataclasses import dataclass
+from typing import Literal
 
 from patchwright.policy.base import Policy
 from patchwright.repo.testing.compare import failing
@@ -38,8 +40,8 @@ def from_tests(suite: SuiteRun, flaky: frozenset[str]) -> Reproduction | None:
 
 
 def scripts_of(facts: IssueFacts) -> tuple[str, ...]:
-    """Programs that the issue itself gives, the longest session first: what its code blocks say, run one after the
-    other, with the results that its doctests state as assertions."""
+    """Programs that the issue itself gives: its code blocks one after the other, then each of them by itself, then the
+    statements of each doctest."""
     doctests = [block.text for block in facts.code_blocks if block.kind == "doctest"]
     programs = [block.text for block in facts.code_blocks if block.kind == "python"]
     return tuple(text for text in ("\n".join(programs), *programs, *map(_of_doctest, doctests)) if text.strip())
@@ -70,7 +72,9 @@ class Reproducer:
     async def from_model(self, policy: Policy, fault: Fault, seed: int) -> tuple[Reproduction | None, Sampled]:
         """A program that the model writes; the one whose failure most of its programs share."""
         sampling = Sampling(temperature=TEMPERATURE, max_tokens=MAX_TOKENS, seed=seed)
+        started = time.monotonic()
         found = await policy.answers(Request(messages=fault.reproduce(), sampling=sampling), ANSWERS)
+        duration_s = time.monotonic() - started
         problems: list[str] = []
         tried: list[Reproduction] = []
         for answer in found.answers:
@@ -86,20 +90,19 @@ class Reproducer:
         sampled = Sampled(
             asked="a reproduction",
             answers=len(found.answers),
+            unusable=len(problems),
             problems=tuple(dict.fromkeys(problems)),
             usage=found.usage,
-            duration_s=0.0,
+            duration_s=duration_s,
         )
         words = [raised(reproduction.failure) for reproduction in tried]
         best = max(tried, key=lambda each: words.count(raised(each.failure)), default=None)
         return best, sampled
 
-    async def _tried(self, script: str, source: str) -> Reproduction | None:
+    async def _tried(self, script: str, source: Literal["issue", "model"]) -> Reproduction | None:
         """The program as a reproduction, if it fails on two untouched trees, and not by its own fault."""
         command = f"PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} {self.python} $REPRODUCTION"
-        reproduction = Reproduction(
-            source="issue" if source == "issue" else "model", command=command, script=script, failure=""
-        )
+        reproduction = Reproduction(source=source, command=command, script=script, failure="")
         failures: list[str] = []
         for _ in range(2):
             async with self.trees.open() as sandbox:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -15,7 +15,7 @@ from patchwright.repo.testing.compare import flaky
 from patchwright.repo.testing.nearest import narrowed, nearest_tests
 from patchwright.repo.testing.suite import Suite
 from patchwright.resolve.budget import Budget, Stage
-from patchwright.resolve.evidence import is_evidence
+from patchwright.resolve.evidence import is_evidence, judging_files
 from patchwright.resolve.issue import IssueFacts, read_issue
 from patchwright.resolve.judge import Judge, Limits, Trees
 from patchwright.resolve.localise import localise
@@ -35,19 +35,19 @@ from patchwright.schema.events import (
     Proposed,
     Reproduced,
     ResolveFinished,
+    ResolveReason,
 )
 from patchwright.schema.resolution import Candidate, SuiteRun, Verdict
 
 T = TypeVar("T")
 
 TEST_S = 5.0
-"""One test may take so long; more only where it did on the untouched tree."""
+"""One test may take so long, on the untouched tree as on a changed one."""
 HUNG_S = 1.0
 """One that hung need not hang for long again to show where."""
 WHOLE_SUITE = 0.6
 """Of the baseline's time, what all the tests may take together; the rest is for the nearest ones, if need be."""
 NEAREST_FILES = 5
-MECHANICAL_EDITS = 80
 LOCATIONS = 10
 LEAST_SUITE_S = 15.0
 
@@ -99,7 +99,8 @@ class Resolution:
                 yield event
 
     async def _events(self, issue: str, state: ResolveState) -> AsyncGenerator[AnyEvent]:
-        reason, message = "done", ""
+        reason: ResolveReason = "done"
+        message = ""
         try:
             async for event in self._stages(issue, state):
                 yield event
@@ -125,7 +126,7 @@ class Resolution:
             spectrum = suspiciousness(traced) if traced and self.plan.coverage else {}
             yield baseline
         if state.locations is None:
-            yield await self._timed("localise", self._localised(issue, facts, spectrum))
+            yield await self._timed("localise", self._localised(issue, facts, spectrum, state.tests))
         if state.locations and self._needs_narrowing(state):
             async for event in self._narrowed(state):
                 yield event
@@ -151,13 +152,13 @@ class Resolution:
         stable = traced.timed_out or first.passed == traced.passed
         return traced, BaselineRun(suite=first, flaky=tuple(sorted(unstable)), stable=stable)
 
-    async def _localised(self, issue: str, facts: IssueFacts, spectrum: Mapping[str, Mapping[int, float]]) -> Localised:
+    async def _localised(
+        self, issue: str, facts: IssueFacts, spectrum: Mapping[str, Mapping[int, float]], tests: Iterable[str]
+    ) -> Localised:
         await asyncio.to_thread(self.index.update, self.trees.root, self.files)
         found = localise(facts, issue, self.index, spectrum, limit=LOCATIONS)
-        return Localised(locations=tuple(place for place in found if not self._is_evidence(place.path)))
-
-    def _is_evidence(self, path: str) -> bool:
-        return is_evidence(path, self.plan.test_command)
+        judging = judging_files(self.plan.test_command, tests)
+        return Localised(locations=tuple(place for place in found if not is_evidence(place.path, judging)))
 
     def _needs_narrowing(self, state: ResolveState) -> bool:
         return state.baseline is not None and state.baseline.suite.timed_out
@@ -249,23 +250,21 @@ class Resolution:
         finally:
             self.budget.took(stage, time.monotonic() - started)
 
-    def _finished(self, state: ResolveState, reason: str, message: str) -> ResolveFinished:
+    def _finished(self, state: ResolveState, reason: ResolveReason, message: str) -> ResolveFinished:
         votes: Mapping[int, int] = state.votes if self.plan.agreement else {}
         candidates = list(state.candidates.values())
         best = selected(candidates, state.verdicts, votes)
-        word = state.verdicts[best.id].word if best else "none"
+        verdict = state.verdicts[best.id] if best else None
         explanation = why(best, candidates, state.verdicts, state.votes[best.id]) if best else _why_none(state)
-        return ResolveFinished.model_validate(
-            {
-                "word": word,
-                "reason": reason,
-                "candidate": best.id if best else None,
-                "patch": best.patch if best else "",
-                "why": message or explanation,
-                "seconds": {stage: round(seconds, 2) for stage, seconds in self.budget.seconds.items()},
-                "usage": state.usage,
-                "duration_s": self.budget.used_s,
-            }
+        return ResolveFinished(
+            word=verdict.word if verdict and verdict.word != "wrong" else "none",
+            reason=reason,
+            candidate=best.id if best else None,
+            patch=best.patch if best else "",
+            why=message or explanation,
+            seconds={stage: round(seconds, 2) for stage, seconds in self.budget.seconds.items()},
+            usage=state.usage,
+            duration_s=self.budget.used_s,
         )
 
 

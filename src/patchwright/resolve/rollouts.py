@@ -6,8 +6,11 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
+from patchwright.agent.deadline import Stopped
 from patchwright.errors import EngineError
-from patchwright.resolve.evidence import without_evidence
+from patchwright.resolve.budget import Budget
+from patchwright.resolve.evidence import judging_files, without_evidence
+from patchwright.resolve.sources import lines_of
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
 from patchwright.schema.events import RunFinished, Sampled
@@ -17,24 +20,31 @@ _TARGET = re.compile(r"^\+\+\+ b/(.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Rollouts:
-    """`rollout` runs the agent on the issue in a copy of the work tree, and gives its last event.
+    """`rollout` runs the agent on the issue in a copy of the work tree, for so many seconds at most, and gives its last
+    event.
 
     What it changed in tests is left out: a candidate is judged by the tests as they are.
     """
 
-    rollout: Callable[[str], Awaitable[RunFinished]]
+    rollout: Callable[[str, float], Awaitable[RunFinished]]
     test_command: str | None
+    budget: Budget
 
     async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
+        """Raises Stopped when what a rollout came to could not be judged in time."""
         while True:
             started = time.monotonic()
-            finished = await self.rollout(issue)
+            time_s = self.budget.before_judging_s(state.baseline.suite.duration_s if state.baseline else 0.0)
+            if time_s <= 0:
+                raise Stopped("time_limit")
+            finished = await self.rollout(issue, time_s)
             if finished.reason == "infrastructure":
                 raise EngineError(finished.message)
-            patch = without_evidence(finished.patch, self.test_command)
+            patch = without_evidence(finished.patch, judging_files(self.test_command, state.tests))
             sampled = Sampled(
                 asked=f"a rollout of {finished.steps} steps",
                 answers=1,
+                unusable=0 if patch else 1,
                 problems=() if patch else (f"no change was made ({finished.reason})",),
                 usage=finished.usage,
                 duration_s=time.monotonic() - started,
@@ -51,5 +61,5 @@ def _drafts(patch: str) -> tuple[Draft, ...]:
 
 def _key(patch: str) -> str:
     """The same for patches that change the same lines to the same text but for spaces."""
-    changed = [" ".join(line.split()) for line in patch.splitlines() if line[:1] in "+-" and line[1:].strip()]
+    changed = [" ".join(line.split()) for line in lines_of(patch) if line[:1] in "+-" and line[1:].strip()]
     return hashlib.sha256("\n".join(changed).encode("utf-8", "surrogateescape")).hexdigest()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from patchwright.resolve.sources import lines_of
 from patchwright.schema.resolution import Candidate, Verdict
 
 _WORDS = ("verified", "plausible", "unverified")
@@ -34,5 +35,5 @@ def _is_standing(verdict: Verdict | None) -> bool:
 
 def _key(candidate: Candidate, verdict: Verdict, votes: Mapping[int, int]) -> tuple[float, ...]:
     sureness = candidate.logprob if candidate.logprob is not None else float("-inf")
-    changed = sum(1 for line in candidate.patch.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---"))
+    changed = sum(1 for line in lines_of(candidate.patch) if line[:1] in "+-" and line[:3] not in ("+++", "---"))
     return (_WORDS.index(verdict.word), -votes.get(candidate.id, 0), -sureness, changed, candidate.id)

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 
-from patchwright.repo.mentions import is_test
+from patchwright.repo.testing.files import is_test
 from patchwright.schema.resolution import SuiteRun
 
 FAILING = {"failed", "error", "timed_out"}

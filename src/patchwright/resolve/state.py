@@ -44,6 +44,11 @@ class ResolveState:
                 pass
 
     @property
+    def tests(self) -> Iterable[str]:
+        """The ids of the tests that ran on the untouched tree."""
+        return self.baseline.suite.outcomes if self.baseline else ()
+
+    @property
     def reproduction(self) -> Reproduction | None:
         return self.reproduced.reproduction if self.reproduced else None
 

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from patchwright.sandbox.base import Sandbox
 from patchwright.sandbox.kinds import SandboxKind, open_sandbox
 from patchwright.sandbox.settings import SandboxSettings
 
-_NOT_COPIED = shutil.ignore_patterns(".git", "__pycache__", ".tox", ".nox", "node_modules", ".*_cache")
+_NOT_COPIED = (".git", "__pycache__", ".tox", ".nox", "node_modules", ".*_cache")
 
 
 @asynccontextmanager
@@ -39,12 +39,21 @@ async def _overlaid(
 
 
 async def _copied(stack: AsyncExitStack, kind: SandboxKind, work_tree: Path, settings: SandboxSettings) -> Sandbox:
-    directory = Path(
-        stack.enter_context(tempfile.TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True))
-    )
-    copy = directory / work_tree.name
-    try:
-        await asyncio.to_thread(shutil.copytree, work_tree, copy, symlinks=True, ignore=_NOT_COPIED)
-    except (OSError, shutil.Error) as error:
-        raise SandboxError(f"{work_tree} cannot be copied: {error}") from None
+    copy = await stack.enter_async_context(temporary_copy(work_tree, left_out=_NOT_COPIED))
     return await stack.enter_async_context(open_sandbox(kind, copy, settings))
+
+
+@asynccontextmanager
+async def temporary_copy(work_tree: Path, left_out: Sequence[str] = ()) -> AsyncGenerator[Path]:
+    """A copy of the tree, under its own name in a directory of its own, which is gone afterwards.
+
+    `left_out`: patterns of the names that it does without. Raises SandboxError.
+    """
+    with tempfile.TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True) as directory:
+        copy = Path(directory) / work_tree.name
+        ignore = shutil.ignore_patterns(*left_out)
+        try:
+            await asyncio.to_thread(shutil.copytree, work_tree, copy, symlinks=True, ignore=ignore)
+        except (OSError, shutil.Error) as error:
+            raise SandboxError(f"{work_tree} cannot be copied: {error}") from None
+        yield copy

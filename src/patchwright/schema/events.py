@@ -22,6 +22,12 @@ StopReason = Literal[
 """Why a run ended. `done`: the policy called finish and, where tests were given, they passed."""
 
 
+ResolveReason = Literal["done", "time_limit", "interrupted", "infrastructure"]
+"""Why a resolution ended. `done`: a candidate was verified, or there was nothing left to try with."""
+ResolveWord = Literal["verified", "plausible", "unverified", "none"]
+"""What the selected patch is worth, or that there is none."""
+
+
 class RunStarted(Record):
     kind: Literal["run_started"] = "run_started"
     task: str
@@ -191,13 +197,16 @@ class Proposed(Record):
 
 
 class Sampled(Record):
-    """The policy was asked for answers. `problems` says why some are no candidates."""
+    """The policy was asked for answers. `duration_s` is how long it took to give them."""
 
     kind: Literal["sampled"] = "sampled"
     asked: str
     """What for: "reproduction", "rewrite of parse", "line 7 of parse"."""
     answers: int
+    unusable: int = 0
+    """So many of them could not be used."""
     problems: tuple[str, ...] = ()
+    """Why not, each reason once."""
     usage: Usage
     duration_s: float
 
@@ -211,8 +220,8 @@ class ResolveFinished(Record):
     """The end of a resolution: the selected patch and what it is worth, or none."""
 
     kind: Literal["resolve_finished"] = "resolve_finished"
-    word: Literal["verified", "plausible", "unverified", "none"]
-    reason: Literal["done", "time_limit", "interrupted", "infrastructure"]
+    word: ResolveWord
+    reason: ResolveReason
     candidate: int | None
     patch: str
     why: str

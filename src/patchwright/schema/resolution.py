@@ -81,7 +81,8 @@ class Verdict(Record):
 
     candidate: int
     reproduced: bool | None
-    """Whether the reproduction passes now; None when there is none."""
+    """Whether the reproduction passes now; None when there is none, and when its passing proves nothing: a program of
+    the model's, of which a mechanical edit was made to pass."""
     broken: tuple[str, ...] = ()
     """Tests that passed before and do not now."""
     repaired: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from patchwright.errors import RepositoryError
 from patchwright.repo.index.files import File, Read, Stamp, changed_files, read_files, stamps_of
 from patchwright.repo.index.symbols import Symbol
 from patchwright.repo.index.terms import terms_of
-from patchwright.repo.mentions import is_test
+from patchwright.repo.testing.files import is_test
 from patchwright.schema.record import Record
 
 QUERY_TERMS = 48
@@ -31,7 +31,7 @@ TERMS_IN_MEMORY_BYTES = 32_000_000
 BUSY_TIMEOUT_S = 120.0
 """How long to wait for another process that is updating the same index."""
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = f"""
 CREATE TABLE root (path TEXT NOT NULL) STRICT;
 CREATE TABLE files (

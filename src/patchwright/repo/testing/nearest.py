@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-_TEST_FILE = re.compile(r"(?:test_(?P<after>.+)|(?P<before>.+)_tests?|tests?)\.py")
+from patchwright.repo.testing.files import subject_of
+
 _SOURCE_DIRECTORIES = ("src", "lib", "python")
 _TEST_DIRECTORIES = ("test", "tests", "testing")
 
@@ -52,7 +53,8 @@ def nearest_tests(files: Sequence[str], changed: str, texts: Mapping[str, str] |
     `files` are the repository's, relative to its top. A test file has to do with a module that its name names, that
     it imports (where `texts` has its source, by path), or that lies in the directory it stands for or lies in.
     """
-    scores = {test: _score(test, changed, files, (texts or {}).get(test, "")) for test in files if _is_test(test)}
+    tests = [file for file in files if subject_of(file) is not None]
+    scores = {test: _score(test, changed, files, (texts or {}).get(test, "")) for test in tests}
     return tuple(
         sorted((test for test in scores if any(scores[test])), key=lambda test: (*_negated(scores[test]), test))
     )
@@ -79,10 +81,6 @@ def narrowed(command: str, files: Sequence[str]) -> str | None:
     return " ".join(_quoted(word) for word in (*words[:start], *options, *chosen))
 
 
-def _is_test(path: str) -> bool:
-    return _TEST_FILE.fullmatch(PurePosixPath(path).name) is not None
-
-
 def _score(test: str, changed: str, files: Sequence[str], text: str) -> tuple[int, int]:
     """What the name and the imports say, then how near the directories are; zeros when nothing does."""
     if test == changed:
@@ -91,8 +89,7 @@ def _score(test: str, changed: str, files: Sequence[str], text: str) -> tuple[in
 
 
 def _name_score(test: str, changed: str) -> int:
-    match = _TEST_FILE.fullmatch(PurePosixPath(test).name)
-    subject = ((match and (match["after"] or match["before"])) or "").lower()
+    subject = (subject_of(test) or "").lower()
     *_, directory, name = ("", *PurePosixPath(changed).with_suffix("").parts)
     name = (directory if name in ("__init__", "__main__") else name).lower().lstrip("_")
     if subject in (name, f"{directory.lower()}_{name}"):

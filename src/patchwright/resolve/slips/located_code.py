@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from patchwright.resolve.edits import parsed
 from patchwright.resolve.slips.change import Change, shown
 from patchwright.resolve.slips.tree import (
     COMPREHENSIONS,
@@ -19,6 +18,7 @@ from patchwright.resolve.slips.tree import (
     parameters,
     stored,
 )
+from patchwright.resolve.sources import parsed
 from patchwright.schema.resolution import Location
 
 _MOST_NAMES = 12

@@ -1,0 +1,89 @@
+"""Runs of the agent as candidates: what of their patches is taken."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from patchwright.agent.deadline import Stopped
+from patchwright.resolve.budget import Budget
+from patchwright.resolve.resolution import Plan
+from patchwright.resolve.rollouts import Rollouts
+from patchwright.resolve.state import ResolveState
+from patchwright.schema.events import BaselineRun, Localised, RunFinished
+from patchwright.schema.messages import Usage
+from patchwright.schema.resolution import SuiteRun
+from tests.conftest import git
+
+from .workshop import PYTEST, SOURCE, finish_of, of_kind, resolve, sums
+
+DOCTESTED = SOURCE.replace("b):\n", 'b):\n    """Add.\n\n    >>> add(2, 3)\n    5\n    """\n')
+CHECKS = "from sums import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n"
+
+
+@dataclass
+class Written:
+    """A rollout that hands over a patch as it was written."""
+
+    patch: str
+    times_s: list[float] = field(default_factory=list[float])
+
+    async def __call__(self, issue: str, time_s: float) -> RunFinished:
+        self.times_s.append(time_s)
+        return RunFinished(reason="done", message="", patch=self.patch, steps=1, usage=Usage(), duration_s=0.0)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Its tests lie where pytest is told to look, and in the docstrings of the program."""
+    root = sums(tmp_path, tests="")
+    (root / "sums.py").write_text(DOCTESTED)
+    (root / "checks").mkdir()
+    (root / "checks" / "check_x.py").write_text(CHECKS)
+    (root / "setup.cfg").write_text("[tool:pytest]\npython_files = check_*.py\naddopts = --doctest-modules\n")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message=tests")
+    return root
+
+
+def patch_of(root: Path, **texts: str) -> str:
+    """What git says of these new texts, by file."""
+    for path, text in texts.items():
+        (root / path).write_text(text)
+    patch = git(root, "diff")
+    git(root, "checkout", "--quiet", ".")
+    return patch
+
+
+async def test_a_file_with_tests_is_not_changed_and_one_with_doctests_is(root: Path) -> None:
+    fix = patch_of(root, **{"sums.py": DOCTESTED.replace("a - b", "a + b")})
+    patch = patch_of(root, **{"checks/check_x.py": CHECKS.replace("5", "-1")}) + fix
+    issue, strategy = "`add` is wrong, says `test_add`.", Rollouts(Written(patch), PYTEST, Budget(120))
+    events = await resolve(root, [], Plan(PYTEST), strategy=strategy, issue=issue)
+    assert {place.path for place in of_kind(events, Localised)[0].locations} == {"sums.py"}
+    assert (finish_of(events).word, finish_of(events).patch) == ("verified", fix)
+
+
+SUITE = SuiteRun(
+    command="pytest checks/",
+    exit_code=1,
+    outcomes={"checks/check_x.py::test_add": "failed"},
+    output="",
+    duration_s=20.0,
+)
+
+
+async def test_a_rollout_that_changes_nothing_but_tests_is_no_candidate() -> None:
+    patch = "diff --git a/checks/check_x.py b/checks/check_x.py\n--- a/checks/check_x.py\n+++ b/checks/check_x.py\n"
+    strategy = Rollouts(Written(f"{patch}@@ -1 +1 @@\n-x\n+y\n"), SUITE.command, Budget(100))
+    batch = await anext(strategy.batches("", ResolveState([BaselineRun(suite=SUITE)])))
+    assert (batch.drafts, batch.sampled and batch.sampled.problems) == ((), ("no change was made (done)",))
+
+
+async def test_a_rollout_ends_while_its_patch_can_still_be_judged() -> None:
+    rollout = Written("")
+    await anext(Rollouts(rollout, SUITE.command, Budget(100)).batches("", ResolveState([BaselineRun(suite=SUITE)])))
+    assert rollout.times_s == [pytest.approx(50, abs=1)]
+    with pytest.raises(Stopped) as stopped:
+        await anext(Rollouts(rollout, None, Budget(5)).batches("", ResolveState()))
+    assert (stopped.value.reason, len(rollout.times_s)) == ("time_limit", 1)
