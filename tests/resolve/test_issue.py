@@ -46,8 +46,12 @@ def test_an_issue_is_read_whole():
         ),
         error=Raised(type="ValueError", message="no digits: 1"),
         code_blocks=(
-            CodeBlock(kind="python", text='from slugify import slugify\nslugify("a 1")'),
-            CodeBlock(kind="shell", text=ISSUE.split("```")[3].strip("\n")),
+            CodeBlock(
+                kind="python",
+                text='from slugify import slugify\nslugify("a 1")',
+                lead="\n".join(line for line in ISSUE.partition("```")[0].splitlines() if line and "<!--" not in line),
+            ),
+            CodeBlock(kind="shell", text=ISSUE.split("```")[3].strip("\n"), lead="This prints:"),
         ),
         commands=('python -m slugify "a 1"',),
     )

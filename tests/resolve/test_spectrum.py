@@ -47,3 +47,9 @@ def test_where_the_command_names_no_outcomes_its_exit_code_speaks():
 
 def test_no_failing_test_suspects_nothing():
     assert suspiciousness(run({"a": "passed"}, {"a": {"m.py": (1,)}}, exit_code=0)) == {}
+
+
+def test_a_program_that_fails_counts_as_a_failing_test() -> None:
+    passing = run({"a": "passed"}, {"a": {"m.py": (1,)}}, exit_code=0)
+    assert suspiciousness(passing, {"m.py": (1, 2)}) == {"m.py": {1: 1 / math.sqrt(2), 2: 1.0}}
+    assert suspiciousness(None, {"m.py": (3,)}) == {"m.py": {3: 1.0}}

@@ -17,6 +17,7 @@ MOST_IDENTIFIERS = 200
 MOST_FRAMES = 100
 MOST_BLOCKS = 50
 MOST_COMMANDS = 50
+LEAD_LINES = 3
 _PROGRAMS = "py pyi pyx pyw js mjs cjs jsx ts tsx vue c h cc cpp hpp cs go rs rb java kt php sh sql ipynb"
 _TEXTS = "toml cfg ini yaml yml json html css scss md rst txt xml"
 FILE_SUFFIXES = frozenset([*_PROGRAMS.split(" "), *_TEXTS.split(" ")])
@@ -71,6 +72,8 @@ class CodeBlock(Record):
 
     kind: BlockKind
     text: str
+    lead: str = ""
+    """What stands before it, back to the block before: the last lines of it."""
 
 
 class IssueFacts(Record):
@@ -140,18 +143,23 @@ def _blocks(lines: list[str]) -> tuple[list[CodeBlock], list[_Line]]:
     """The code blocks, and each line with whether it is Python in one."""
     blocks: list[CodeBlock] = []
     marked: list[_Line] = []
-    at = 0
+    at = ended = 0
     while at < len(lines):
         end, language, inside = _block_at(lines, at)
         if end > at:
             kind = _kind(language, inside)
-            blocks += [CodeBlock(kind=kind, text=_dedented(inside))] if any(inside) else []
+            blocks += [CodeBlock(kind=kind, text=_dedented(inside), lead=_lead(lines[ended:at]))] if any(inside) else []
+            ended = end
             marked += [_Line(line, is_code=kind in {"python", "doctest"}) for line in inside]
             at = end
             continue
         marked.append(_Line(lines[at], is_code=False))
         at += 1
     return blocks, marked
+
+
+def _lead(lines: list[str]) -> str:
+    return "\n".join([line.strip() for line in lines if line.strip()][-LEAD_LINES:])
 
 
 def _block_at(lines: list[str], at: int) -> tuple[int, str, list[str]]:

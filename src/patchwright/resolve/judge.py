@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchwright.repo.testing.compare import broken, failing, has_passed, repaired
+from patchwright.repo.testing.program import ran
 from patchwright.repo.testing.suite import Suite
 from patchwright.sandbox.base import Sandbox
 from patchwright.sandbox.disposable import disposable_sandbox
@@ -14,8 +15,6 @@ from patchwright.sandbox.kinds import SandboxKind
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Verdict
 
-SCRIPT = "patchwright-reproduction.py"
-"""What a reproduction of ours is called while it runs, in a directory of its own."""
 FAILURE_CHARS = 4_000
 
 
@@ -119,10 +118,7 @@ class Judge:
 
 async def shows_nothing(reproduction: Reproduction, sandbox: Sandbox, time_s: float) -> tuple[bool, str]:
     """Whether the reproduction passes in this tree, and the end of its output if not."""
-    directory = f"/tmp/patchwright-{secrets.token_hex(6)}"
-    await sandbox.write(f"{directory}/{SCRIPT}", reproduction.script.encode())
-    command = f"export REPRODUCTION={directory}/{SCRIPT}; {reproduction.command}; s=$?; rm -r {directory}; exit $s"
-    result = await sandbox.run(command, timeout_s=time_s, fresh=True)
+    result = await ran(reproduction.script, reproduction.command, sandbox, timeout_s=time_s)
     passes = result.exit_code == 0 and not result.timed_out
     return passes, "" if passes else result.output[-FAILURE_CHARS:]
 

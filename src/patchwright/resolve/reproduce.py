@@ -7,6 +7,8 @@ from typing import Literal
 
 from patchwright.policy.base import Policy
 from patchwright.repo.testing.compare import failing
+from patchwright.repo.testing.program import traced
+from patchwright.resolve.expectation import expectations_of
 from patchwright.resolve.issue import IssueFacts
 from patchwright.resolve.judge import Trees, shows_nothing
 from patchwright.resolve.prompts import Fault
@@ -63,9 +65,17 @@ class Reproducer:
     facts: IssueFacts
 
     async def from_issue(self) -> Reproduction | None:
-        """What the issue's own code does, if it ends with an exception, twice."""
+        """What the issue's own code does, twice: not what the issue says that it should, or else it ends with an
+        exception."""
+        expectations = list(expectations_of(self.facts))
+        for expectation in expectations:
+            found = await self._tried(expectation.script, "issue")
+            if found and expectation.is_what_was_seen(found.failure):
+                return found
+        wanted = {raised(expectation.wanted) for expectation in expectations}
         for script in dict.fromkeys(scripts_of(self.facts)):
-            if found := await self._tried(script, "issue"):
+            found = await self._tried(script, "issue")
+            if found and raised(found.failure) not in wanted:
                 return found
         return None
 
@@ -113,6 +123,11 @@ class Reproducer:
         if raised(failures[0]) != raised(failures[1]):
             return None
         return reproduction.model_copy(update={"failure": failures[0]})
+
+    async def lines_of(self, reproduction: Reproduction) -> dict[str, tuple[int, ...]]:
+        """By path, the lines of the tree that the reproduction's program executes; nothing where that is not known."""
+        async with self.trees.open() as sandbox:
+            return await traced(reproduction.script, reproduction.command, sandbox, timeout_s=SCRIPT_S)
 
     def _uses_the_project(self, script: str) -> bool:
         places = (self.trees.root, self.trees.root / "src", self.trees.root / "lib")

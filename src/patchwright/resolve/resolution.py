@@ -37,7 +37,7 @@ from patchwright.schema.events import (
     ResolveFinished,
     ResolveReason,
 )
-from patchwright.schema.resolution import Candidate, SuiteRun, Verdict
+from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Verdict
 
 T = TypeVar("T")
 
@@ -120,18 +120,21 @@ class Resolution:
             time_limit_s=self.budget.left_s,
         )
         facts = read_issue(issue)
-        spectrum: Mapping[str, Mapping[int, float]] = {}
+        reproducer = Reproducer(self.trees, python_of(self.plan.test_command), issue, facts)
+        traced = None
         if state.baseline is None and self.plan.test_command:
             traced, baseline = await self._timed("baseline", self._baseline(self.plan.test_command, WHOLE_SUITE))
-            spectrum = suspiciousness(traced) if traced and self.plan.coverage else {}
             yield baseline
+        if found := await self._shown(reproducer, state):
+            yield Reproduced(reproduction=found)
         if state.locations is None:
+            spectrum = await self._spectrum(traced, reproducer, state) if self.plan.coverage else {}
             yield await self._timed("localise", self._localised(issue, facts, spectrum, state.tests))
         if state.locations and self._needs_narrowing(state):
             async for event in self._narrowed(state):
                 yield event
         if state.reproduced is None:
-            async for event in self._reproduced(issue, facts, state):
+            async for event in self._reproduced(reproducer, state):
                 yield event
         async for event in self._candidates(issue, state):
             yield event
@@ -152,6 +155,21 @@ class Resolution:
         stable = traced.timed_out or first.passed == traced.passed
         return traced, BaselineRun(suite=first, flaky=tuple(sorted(unstable)), stable=stable)
 
+    async def _shown(self, reproducer: Reproducer, state: ResolveState) -> Reproduction | None:
+        """By the issue's own code; None where there is none, where it is known already, and where it is not wanted."""
+        if state.reproduced or not self.plan.reproduction:
+            return None
+        return await self._within_share("reproduce", reproducer.from_issue())
+
+    async def _spectrum(
+        self, traced: SuiteRun | None, reproducer: Reproducer, state: ResolveState
+    ) -> dict[str, dict[int, float]]:
+        """How suspicious each line is, by the tests that ran and by the program that the issue gives."""
+        executed = None
+        if state.reproduction and state.reproduction.script:
+            executed = await self._within_share("localise", reproducer.lines_of(state.reproduction))
+        return suspiciousness(traced, executed)
+
     async def _localised(
         self, issue: str, facts: IssueFacts, spectrum: Mapping[str, Mapping[int, float]], tests: Iterable[str]
     ) -> Localised:
@@ -170,17 +188,17 @@ class Resolution:
         if command is not None:
             yield (await self._timed("baseline", self._baseline(command, 1.0)))[1]
 
-    async def _reproduced(self, issue: str, facts: IssueFacts, state: ResolveState) -> AsyncGenerator[AnyEvent]:
+    async def _reproduced(self, reproducer: Reproducer, state: ResolveState) -> AsyncGenerator[AnyEvent]:
+        """By the tests, or by a program that the model writes, where the issue gives none."""
         if not self.plan.reproduction:
             yield Reproduced(reproduction=None, problem="left out")
             return
-        reproducer = Reproducer(self.trees, python_of(self.plan.test_command), issue, facts)
-        found = await self._within_share("reproduce", reproducer.from_issue())
-        if found is None and state.baseline and state.baseline.stable and self.plan.tests_given:
+        found = None
+        if state.baseline and state.baseline.stable and self.plan.tests_given:
             found = from_tests(state.baseline.suite, frozenset(state.baseline.flaky))
         if found is None and state.locations:
             location = state.locations[0]
-            fault = Fault(issue, location, source_of(self.trees.root / location.path), "")
+            fault = Fault(reproducer.issue, location, source_of(self.trees.root / location.path), "")
             written = reproducer.from_model(self.policy, fault, self.plan.seed)
             if answer := await self._within_share("reproduce", written):
                 found, sampled = answer

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from patchwright.repo.testing.files import is_test
 from patchwright.schema.resolution import SuiteRun
@@ -9,15 +10,19 @@ from patchwright.schema.resolution import SuiteRun
 FAILING = {"failed", "error", "timed_out"}
 
 
-def suspiciousness(run: SuiteRun) -> dict[str, dict[int, float]]:
-    """Ochiai's suspiciousness of each line that a failing test executed, by path, above 0 and up to 1.
+def suspiciousness(
+    run: SuiteRun | None, program: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, dict[int, float]]:
+    """Ochiai's suspiciousness of each line that something failing executed, by path, above 0 and up to 1.
 
     failed(line) / sqrt(failing tests · tests(line)), which led Abreu, Zoeteweij and van Gemund's comparison
-    (TAICPART-MUTATION 2007). Counted are the tests whose lines are known; lines of test files are left out.
+    (TAICPART-MUTATION 2007). Counted are the tests whose lines are known, and `program`, the lines of one that fails,
+    where there is one; lines of test files are left out.
     """
-    failing = [test for test in run.lines if _failed(run, test)]
-    passing = [test for test in run.lines if run.outcomes.get(test) == "passed"]
-    failed, passed = _executions(run, failing), _executions(run, passing)
+    lines = run.lines if run else {}
+    failing = [lines[test] for test in lines if run and _failed(run, test)] + ([program] if program else [])
+    passing = [lines[test] for test in lines if run and run.outcomes.get(test) == "passed"]
+    failed, passed = _executions(failing), _executions(passing)
     found: dict[str, dict[int, float]] = {}
     for (path, line), count in sorted(failed.items()):
         tests = count + passed[path, line]
@@ -30,11 +35,11 @@ def _failed(run: SuiteRun, test: str) -> bool:
     return run.outcomes[test] in FAILING if test in run.outcomes else not run.outcomes and not run.passed
 
 
-def _executions(run: SuiteRun, tests: list[str]) -> Counter[tuple[str, int]]:
+def _executions(tests: Sequence[Mapping[str, Sequence[int]]]) -> Counter[tuple[str, int]]:
     """How many of the tests executed each line."""
     executions: Counter[tuple[str, int]] = Counter()
-    for test in tests:
-        for path, lines in run.lines[test].items():
+    for lines_by_path in tests:
+        for path, lines in lines_by_path.items():
             if not is_test(path):
                 executions.update((path, line) for line in set(lines))
     return executions

@@ -1,7 +1,7 @@
 """A pytest plugin, not a module of ours: reports what each test did, and holds it to its time. PYTEST_DONT_REWRITE
 
-Runs in the project's Python: any from 3.6 with any pytest from 5.0, and nothing else. Loaded through
-PYTEST_PLUGINS; told by PATCHWRIGHT_PROBE_REPORTS (a directory; without it this does nothing),
+Runs in the project's Python: any from 3.6 with any pytest from 5.0, and nothing else but the tracer beside it.
+Loaded through PYTEST_PLUGINS; told by PATCHWRIGHT_PROBE_REPORTS (a directory; without it this does nothing),
 PATCHWRIGHT_PROBE_TEST_TIMEOUT_S (empty: no limit) and PATCHWRIGHT_PROBE_TRACE (the work tree; empty: no tracing).
 
 Each process appends to its own file, one JSON object a line and a line a test: {"test": …, "outcome": …, "lines":
@@ -13,16 +13,12 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import threading
-from types import CodeType, FrameType
-from typing import Any, Callable, Dict, Generator, Optional, Set, Tuple
+from types import FrameType
+from typing import Any, Dict, Generator, Optional, Set, Tuple
 
 import pytest
-
-Lines = Dict[str, Set[int]]
-"""By path in the work tree."""
-Tracer = Callable[[FrameType, str, Any], Any]
+from patchwright_tracer import Lines, make_tracer
 
 _RANK = ("skipped", "passed", "error", "failed", "timed_out")
 # A test that swallows the interruption is interrupted again.
@@ -202,122 +198,3 @@ class Limit:
 
 class StillRunning(BaseException):
     """For who takes `pytest.fail` for a failure to look into: Hypothesis ran a loop for 100 s to shrink its input."""
-
-
-def make_tracer(root: str) -> "Any":
-    """A FrameTracer or a MonitoringTracer; None when other tools leave no room."""
-    monitoring = getattr(sys, "monitoring", None)
-    if monitoring is None:
-        return FrameTracer(Paths(root))
-    free = [tool for tool in (4, 3, 2, 1) if monitoring.get_tool(tool) is None]
-    return MonitoringTracer(Paths(root), monitoring, free[0]) if free else None
-
-
-class Paths:
-    """Paths in the work tree by `co_filename`; None for what is outside of it or installed in it."""
-
-    def __init__(self, root: str) -> None:
-        self._root = os.path.join(os.path.realpath(root), "")
-        self._known: Dict[str, Optional[str]] = {}
-
-    def find(self, filename: str) -> Optional[str]:
-        try:
-            return self._known[filename]
-        except KeyError:
-            path = self._known[filename] = self._look(filename)
-            return path
-
-    def _look(self, filename: str) -> Optional[str]:
-        path = os.path.realpath(filename)
-        if filename.startswith("<") or not path.startswith(self._root):
-            return None
-        below = path[len(self._root) :]
-        *parents, _ = below.split(os.sep)
-        places = [os.path.join(self._root, *parents[: index + 1]) for index in range(len(parents))]
-        is_installed = {"site-packages", "dist-packages"}.intersection(parents)
-        if is_installed or any(os.path.exists(os.path.join(place, "pyvenv.cfg")) for place in places):
-            return None
-        return below
-
-
-class FrameTracer:
-    """Up to Python 3.11. A tracer that was there before, as coverage's, sees nothing of the tests."""
-
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
-        self._lines: Lines = {}
-        self._recorders: Dict[str, Tracer] = {}
-        self._before: Optional[Tuple[Any, Any]] = None
-
-    def start(self, lines: Lines) -> None:
-        self._lines = lines
-        self._recorders = {}
-        self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
-        threading.settrace(self._enter)
-        sys.settrace(self._enter)
-
-    def stop(self) -> None:
-        if self._before is not None:
-            sys.settrace(self._before[0])
-            threading.settrace(self._before[1])
-            self._before = None
-
-    def close(self) -> None:
-        self.stop()
-
-    def _enter(self, frame: FrameType, _event: str, _argument: Any) -> Optional[Tracer]:
-        path = self._paths.find(frame.f_code.co_filename)
-        if path is None:
-            return None
-        if path not in self._recorders:
-            self._recorders[path] = recorder(self._lines.setdefault(path, set()))
-        return self._recorders[path]
-
-
-def recorder(lines: Set[int]) -> Tracer:
-    def record(frame: FrameType, event: str, _argument: Any) -> Tracer:
-        if event == "line":
-            lines.add(frame.f_lineno)
-        return record
-
-    return record
-
-
-class MonitoringTracer:
-    """From Python 3.12: a line costs something once a phase, and so does a function that is not in the work tree."""
-
-    def __init__(self, paths: Paths, monitoring: Any, tool: int) -> None:
-        self._paths = paths
-        self._monitoring = monitoring
-        self._tool = tool
-        self._lines: Optional[Lines] = None
-        events = monitoring.events
-        monitoring.use_tool_id(tool, "patchwright")
-        monitoring.register_callback(tool, events.PY_START, self._enter)
-        monitoring.register_callback(tool, events.PY_RESUME, self._enter)
-        monitoring.register_callback(tool, events.LINE, self._record)
-
-    def start(self, lines: Lines) -> None:
-        events = self._monitoring.events
-        self._lines = lines
-        self._monitoring.set_events(self._tool, events.PY_START | events.PY_RESUME)
-        self._monitoring.restart_events()
-
-    def stop(self) -> None:
-        self._lines = None
-        self._monitoring.set_events(self._tool, 0)
-
-    def close(self) -> None:
-        self.stop()
-        self._monitoring.free_tool_id(self._tool)
-
-    def _enter(self, code: CodeType, _offset: int) -> Any:
-        if self._paths.find(code.co_filename) is not None:
-            self._monitoring.set_local_events(self._tool, code, self._monitoring.events.LINE)
-        return self._monitoring.DISABLE
-
-    def _record(self, code: CodeType, line: int) -> Any:
-        path = self._paths.find(code.co_filename)
-        if self._lines is not None and path is not None:
-            self._lines.setdefault(path, set()).add(line)
-        return self._monitoring.DISABLE

@@ -15,6 +15,7 @@ from patchwright.schema.record import Record
 from patchwright.schema.resolution import SuiteRun, TestOutcome
 
 _PROBE = "patchwright_probe"
+_TRACER = "patchwright_tracer"
 # pytest's words, from 3.0 on.
 _NOT_IMPORTED = f'Error importing plugin "{_PROBE}"'
 _OWN_PYTHONPATH = re.compile(r"\bPYTHONPATH=")
@@ -59,7 +60,8 @@ class Suite:
             "PATCHWRIGHT_PROBE_TEST_TIMEOUT_S": "" if test_timeout_s is None else f"{test_timeout_s:g}",
             "PATCHWRIGHT_PROBE_TRACE": str(self._sandbox.root) if trace else "",
         }
-        await self._sandbox.write(f"{directory}/probe/{_PROBE}.py", _probe_source())
+        for module in (_PROBE, _TRACER):
+            await self._sandbox.write(f"{directory}/probe/{module}.py", _source_of(module))
         try:
             result = await self._run(_with_probe(self.command, f"{directory}/probe", variables), timeout_s)
             left_s = timeout_s - result.duration_s
@@ -101,8 +103,8 @@ class Suite:
         return [entry.path for entry in entries if entry.kind == "file"]
 
 
-def _probe_source() -> bytes:
-    return (files("patchwright.repo.testing") / f"{_PROBE}.py").read_bytes()
+def _source_of(module: str) -> bytes:
+    return (files("patchwright.repo.testing") / f"{module}.py").read_bytes()
 
 
 def _with_probe(command: str, probe: str, variables: Mapping[str, str]) -> str:
