@@ -125,3 +125,8 @@ def _why_nothing(report: Mapping[str, Any], log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     reason = report.get("infra_failure_reason") or (lines[-1][:200] if lines else "it is empty")
     return f"the log says nothing about the tests: {reason}"
+
+
+def statuses(log_parser: str, log: str) -> dict[str, str]:
+    """What swebench's parser reads from the output of tests: "PASSED", "FAILED", … by test. Raises BenchmarkError."""
+    return _swebench("log_parsers").PARSER_REGISTRY[log_parser](log, None)

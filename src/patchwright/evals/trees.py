@@ -48,7 +48,7 @@ class Trees:
         tree.mkdir(parents=True, exist_ok=True)
         smith = SMITH.fullmatch(instance.repo)
         if instance.repo.startswith(_PYPI):
-            await asyncio.to_thread(_unpack, await self._sdist(instance), tree)
+            await asyncio.to_thread(_unpack, await self._sdist_of(instance), tree)
         elif smith:
             await self._check_out(f"{smith['owner']}/{smith['name']}", smith["commit"], tree)
         else:
@@ -94,21 +94,35 @@ class Trees:
             ) from None
         return directory
 
-    async def _sdist(self, instance: Instance) -> Path:
-        name = instance.repo.removeprefix(_PYPI)
-        directory = self._cache / "sdists" / f"{name}-{instance.version}"
+    async def sdist(self, name: str, version: str, archive: Path | None = None) -> Path:
+        """The source distribution of a version; where it is not in the cache yet, a copy of `archive`, or fetched.
+
+        Raises BenchmarkError.
+        """
+        directory = self._cache / "sdists" / f"{name}-{version}"
+        if archive and not _archives(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            await asyncio.to_thread(shutil.copyfile, archive, directory / archive.name)
         if not (found := _archives(directory)):
-            await asyncio.to_thread(_download, f"{name}=={instance.version}", directory)
+            await asyncio.to_thread(_download, name, version, directory)
             found = _archives(directory)
         if len(found) != 1:
-            raise BenchmarkError(f"{name} {instance.version} has no source distribution that is a .tar.gz")
+            raise BenchmarkError(f"{name} {version} has no source distribution that is a .tar.gz")
+        return found[0]
+
+    async def _sdist_of(self, instance: Instance) -> Path:
+        archive = await self.sdist(instance.repo.removeprefix(_PYPI), instance.version)
         wanted = instance.base_commit
-        if _SHA_256.fullmatch(wanted) and hashlib.sha256(found[0].read_bytes()).hexdigest() != wanted:
+        if _SHA_256.fullmatch(wanted) and sha256_of(archive) != wanted:
             raise BenchmarkError(
-                f"{found[0]} is not the file that {instance.instance_id} was made from",
+                f"{archive} is not the file that {instance.instance_id} was made from",
                 hint="remove it, so that it is fetched again",
             )
-        return found[0]
+        return archive
+
+
+def sha256_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 async def commit_all(tree: Path) -> str:
@@ -157,15 +171,16 @@ def _archives(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.tar.gz")) if directory.is_dir() else []
 
 
-def _download(requirement: str, directory: Path) -> None:
+def _download(name: str, version: str, directory: Path) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".partial-") as partial:
-        command = [*_PIP, "--no-deps", "--no-binary", ":all:", "--dest", partial, requirement]
+        # pip builds its metadata: what that takes may come as wheels.
+        command = [*_PIP, "--no-deps", "--no-binary", name, "--dest", partial, f"{name}=={version}"]
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if result.returncode:
             lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR: ")]
             reason = lines[-1].removeprefix("ERROR: ") if lines else result.stderr.strip()
-            raise BenchmarkError(f"pip cannot fetch the source of {requirement}: {reason}")
+            raise BenchmarkError(f"pip cannot fetch the source of {name} {version}: {reason}")
         directory.mkdir(exist_ok=True)
         for archive in Path(partial).iterdir():
             archive.replace(directory / archive.name)
@@ -189,6 +204,8 @@ def _unpack(archive: Path, tree: Path) -> None:
 async def _take_back(instance: Instance, tree: Path) -> None:
     """The gold patch, and the tests that came with it, where the source has them."""
     git = Git(tree)
+    if not instance.patch.strip():
+        return
     try:
         await git.run("apply", "--index", "--reverse", "--whitespace=nowarn", "-", stdin=instance.patch.encode())
     except GitError as error:

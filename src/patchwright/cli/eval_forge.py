@@ -1,0 +1,163 @@
+"""`patchwright eval forge`: instances made from a tested Python project."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from patchwright.config import Settings
+    from patchwright.evals.forge.forge import Forge, Tried
+    from patchwright.evals.forge.recipe import Package, Recipe
+    from patchwright.schema.instance import Instance
+
+DEFAULT_TESTS = "python -m pytest -rA"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line said."""
+
+    recipe: Recipe
+    only: str | None
+    out: Path
+    workers: int
+
+
+def forge(
+    source: Annotated[str, typer.Argument(help="NAME==VERSION, an sdist, a git repository, or a recipe (.toml).")],
+    count: Annotated[int, typer.Option(min=1, help="So many instances.")] = 10,
+    seed: Annotated[int, typer.Option(help="Decides what is broken; the same seed, the same instances.")] = 0,
+    python: Annotated[str | None, typer.Option(help="The Python version; this one's when not given.")] = None,
+    package: Annotated[list[str] | None, typer.Option(help="What the tests need: a requirement, pinned.")] = None,
+    install: Annotated[str, typer.Option(help="Installs the project, in its tree.")] = "python -m pip install -e .",
+    test_command: Annotated[str, typer.Option(help="Runs the tests with pytest, and with -rA.")] = DEFAULT_TESTS,
+    only: Annotated[str | None, typer.Option(help="The package of this name of the recipe.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the rows are kept, a line of JSON for each.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Mutations tried at once.")] = 2,
+) -> None:
+    """Break a project's functions where its tests notice, and write each as a row in SWE-bench's format.
+
+    The issue text is made of a program that shows the fault, what it prints, and what it should print. It names neither
+    the function nor the test. The failing tests are taken out of the tree that is to be worked on. Rows that are in
+    --out already are kept, and a package that has its share of them is left alone.
+    Exit codes: 0 all instances made, 1 some, 2 usage, 3 none, 130 interrupted.
+    """
+    from patchwright.config import load_settings
+    from patchwright.evals.forge.recipe import Recipe, read_recipe
+
+    if source.endswith(".toml"):
+        recipe = read_recipe(Path(source))
+    else:
+        packages = tuple(package or ["pytest"])
+        recipe = Recipe(seed=seed, packages=(_package(source, count, python, packages, install, test_command),))
+    name = Path(source).stem if source.endswith(".toml") else recipe.packages[0].name
+    options = Options(recipe=recipe, only=only, out=out or Path(f"{name}.jsonl"), workers=workers)
+    raise typer.Exit(asyncio.run(_forge(options, load_settings())))
+
+
+def _package(
+    source: str, count: int, python: str | None, packages: tuple[str, ...], install: str, test_command: str
+) -> Package:
+    from patchwright.errors import ConfigError
+    from patchwright.evals.forge.recipe import Package
+    from patchwright.evals.forge.workshop import named
+    from patchwright.schema.instance import InstallConfig
+
+    config = InstallConfig(
+        python=python or f"{sys.version_info.major}.{sys.version_info.minor}",
+        pip_packages=packages,
+        install=install,
+        test_cmd=test_command,
+    )
+    if Path(source).is_dir():
+        directory = Path(source).resolve()
+        return Package(name=directory.name, repository=str(directory), count=count, install=config)
+    if not (found := named(source)):
+        raise ConfigError(
+            f"{source} is no project", hint="name NAME==VERSION, NAME-VERSION.tar.gz, a git repository or a recipe.toml"
+        )
+    return Package(name=found[0], version=found[1], archive=_archive(source), count=count, install=config)
+
+
+def _archive(source: str) -> str:
+    from patchwright.errors import ConfigError
+
+    if "==" in source:
+        return ""
+    if not Path(source).is_file():
+        raise ConfigError(f"{source}: no such file")
+    return str(Path(source).resolve())
+
+
+async def _forge(options: Options, settings: Settings) -> int:
+    from patchwright.cli.exit_codes import DONE, INFRASTRUCTURE, INTERRUPTED
+    from patchwright.cli.interrupts import interrupts
+    from patchwright.evals.rows import read_rows
+
+    made = {each.instance_id: each for each in (read_rows(str(options.out)) if options.out.exists() else ())}
+    wanted = 0
+    stop = asyncio.Event()
+    with interrupts(stop):
+        for package in options.recipe.packages:
+            if options.only in (None, package.name) and not stop.is_set():
+                wanted += len(package.ids) or package.count
+                await _forge_package(package, options, settings, made, stop)
+    print(f"{len(made)} instances in {options.out}", file=sys.stderr)
+    if stop.is_set():
+        return INTERRUPTED
+    if not made:
+        return INFRASTRUCTURE
+    return DONE if len(made) >= wanted else 1
+
+
+async def _forge_package(
+    package: Package, options: Options, settings: Settings, made: dict[str, Instance], stop: asyncio.Event
+) -> None:
+    from patchwright.evals.environments import Environments
+    from patchwright.evals.forge.workshop import Workshop
+    from patchwright.evals.trees import Trees
+
+    own = [each for each in made.values() if each.instance_id.startswith(f"{package.name}-{package.version}.")]
+    missing = package.count - len(own) if not package.ids else len(set(package.ids) - made.keys())
+    if missing <= 0:
+        return
+    cache = settings.data_dir / "evals"
+    repos = Path(package.repository).parent if package.repository else None
+    workshop = Workshop(Trees(cache, repos=repos), Environments(cache / "environments"), settings.sandbox)
+    print(f"{package.name} {package.version}: making the environment, running the tests", file=sys.stderr)
+    async with workshop.forge(package, options.recipe.seed, options.workers) as forge:
+        print(f"{package.name} {package.version}: {len(forge.ground.passing)} tests pass", file=sys.stderr)
+        async with aclosing(_tries(forge, package, made)) as tries:
+            async for tried in tries:
+                missing -= _keep(tried, options.out, made)
+                if missing <= 0 or stop.is_set():
+                    return
+
+
+def _tries(forge: Forge, package: Package, made: dict[str, Instance]) -> AsyncGenerator[Tried]:
+    return forge.remade([each for each in package.ids if each not in made]) if package.ids else forge.run()
+
+
+def _keep(tried: Tried, out: Path, made: dict[str, Instance]) -> bool:
+    """Writes the row, if there is a new one, before it is shown."""
+    from patchwright.evals.forge.row import row_of
+
+    names = ", ".join(f"{site.mutator} of {site.name}" for site in tried.sites)
+    instance = tried.instance
+    if instance is None or instance.instance_id in made:
+        print(f"  {names}: {tried.reason or 'made before'}", file=sys.stderr)
+        return False
+    with out.open("a", encoding="utf-8") as file:
+        file.write(row_of(instance) + "\n")
+    made[instance.instance_id] = instance
+    print(f"  {names}: {instance.instance_id} ({instance.difficulty})", file=sys.stderr)
+    return True

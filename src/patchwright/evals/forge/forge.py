@@ -1,0 +1,166 @@
+"""The forge: breaks a project in one place or two, and keeps what its tests notice and a user could report."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from patchwright.evals.forge.difficulty import difficulty_of
+from patchwright.evals.forge.ground import LOG_PARSER, Ground
+from patchwright.evals.forge.hidden_tests import hidden
+from patchwright.evals.forge.issue import issue_of
+from patchwright.evals.forge.mutations import KEY_CHARS, Mutation, changed, mutations
+from patchwright.evals.forge.origin import Origin
+from patchwright.evals.forge.showing import Showing, Shown
+from patchwright.evals.forge.test_code import TestId
+from patchwright.evals.forge.trial import Project
+from patchwright.evals.grading import statuses
+from patchwright.resolve.sources import unified_diff
+from patchwright.schema.instance import Instance
+
+MOST_BROKEN = 0.25
+"""A mutation that breaks more of the tests than that is no bug that anybody would release."""
+EVERY_NTH_COMBINED = 4
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of a mutation, or of two together."""
+
+    sites: tuple[Mutation, ...]
+    instance: Instance | None = None
+    reason: str = ""
+    """Why there is no instance."""
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """Mutations that the tests notice."""
+
+    sites: tuple[Mutation, ...]
+    tests: tuple[str, ...]
+    """Those that fail, by pytest's ids."""
+    log: str
+
+
+@dataclass(frozen=True)
+class Forge:
+    """Makes instances of one project."""
+
+    project: Project
+    ground: Ground
+    origin: Origin
+    seed: int
+    at_once: int
+
+    async def run(self) -> AsyncGenerator[Tried]:
+        """Tries mutations until there are none left, each function once, every so many of them two together.
+
+        The same seed gives the same instances in the same order, whatever `at_once` is. Raises SandboxError.
+        """
+        made, waiting = 0, None
+        async for each in self._noticed():
+            if isinstance(each, Tried):
+                yield each
+            elif waiting is None and made % EVERY_NTH_COMBINED == EVERY_NTH_COMBINED - 1:
+                waiting = each
+            else:
+                tried = await self._instance([waiting, each] if waiting else [each])
+                made, waiting = made + (tried.instance is not None), None
+                yield tried
+
+    async def remade(self, instance_ids: Sequence[str]) -> AsyncGenerator[Tried]:
+        """These instances again, as an earlier run has made them; one that cannot be made is left out."""
+        keys = {key for each in instance_ids for key in _keys(each)}
+        known = {
+            each.key: each for each in mutations(self.project.tree, self.ground.sources, self.seed) if each.key in keys
+        }
+        for each in instance_ids:
+            if not known.keys() >= set(_keys(each)):
+                continue
+            parts = [await self._tested((known[key],)) for key in _keys(each)]
+            yield await self._instance([part for part in parts if isinstance(part, _Broken)])
+
+    async def _noticed(self) -> AsyncGenerator[_Broken | Tried]:
+        """Mutations that the tests notice, one for each function, and why the others are none."""
+        used: set[tuple[str, str]] = set()
+        candidates = mutations(self.project.tree, self.ground.sources, self.seed)
+        while batch := list(islice(candidates, self.at_once)):
+            for mutation, found in zip(batch, await asyncio.gather(*map(self._broken, batch)), strict=True):
+                place = (mutation.path, mutation.name)
+                if isinstance(found, str):
+                    yield Tried((mutation,), reason=found)
+                elif place in used:
+                    yield Tried((mutation,), reason="its function has an instance already")
+                else:
+                    used.add(place)
+                    yield found
+
+    async def _broken(self, mutation: Mutation) -> _Broken | str:
+        """The mutation, if it breaks some tests and not too many, else why not."""
+        if not self.ground.tests_of(mutation):
+            return "no test runs through it"
+        return await self._tested((mutation,))
+
+    async def _tested(self, sites: tuple[Mutation, ...]) -> _Broken | str:
+        try:
+            files = changed(sites)
+        except ValueError as error:
+            return str(error)
+        run, log = await self.project.tested(self.ground.timeout_s, files)
+        if run.timed_out or "timed_out" in run.outcomes.values():
+            return "a test hangs"
+        failing = [test for test in self.ground.passing if run.outcomes.get(test) != "passed"]
+        if not failing:
+            return "no test notices"
+        if len(failing) > MOST_BROKEN * len(self.ground.passing):
+            return f"{len(failing)} of {len(self.ground.passing)} tests fail"
+        return _Broken(sites, tuple(failing), log)
+
+    async def _instance(self, parts: Sequence[_Broken]) -> Tried:
+        sites = tuple(site for part in parts for site in part.sites)
+        found = parts[0] if len(parts) == 1 else await self._tested(sites)
+        if isinstance(found, str):
+            return Tried(sites, reason=found)
+        hidden_files = hidden(self.project.tree, found.tests)
+        if hidden_files is None:
+            return Tried(sites, reason="the code of a failing test cannot be found")
+        unsaid = frozenset({*(site.name for site in sites), *(TestId.parsed(test).name for test in found.tests)})
+        showing = Showing(self.project, unsaid)
+        shown = [await showing.shown(changed(part.sites), part.tests, self.ground.passing) for part in parts]
+        if not all(shown):
+            return Tried(sites, reason="no failing test makes a program that a user could send")
+        return Tried(sites, instance=self._row(found, [each for each in shown if each], hidden_files))
+
+    def _row(self, found: _Broken, shown: Sequence[Shown], hidden_files: dict[str, str]) -> Instance:
+        after = statuses(LOG_PARSER, found.log)
+        right = {site.path: site.before for site in found.sites}
+        patch = "".join(unified_diff(path, text, right[path]) for path, text in sorted(changed(found.sites).items()))
+        full = {path: (self.project.tree / path).read_text(encoding="utf-8") for path in hidden_files}
+        test_patch = "".join(unified_diff(path, text, full[path]) for path, text in sorted(hidden_files.items()))
+        kind = found.sites[0].mutator if len(found.sites) == 1 else "combined"
+        key = "".join(site.key for site in found.sites)
+        return Instance(
+            instance_id=f"{self.origin.name}-{self.origin.version}.{kind}__{key}",
+            repo=self.origin.repo,
+            base_commit=self.origin.base_commit,
+            version=self.origin.version,
+            problem_statement=issue_of(self.origin.name, self.origin.version, shown),
+            patch=patch,
+            test_patch=test_patch,
+            FAIL_TO_PASS=tuple(sorted(test for test in self.ground.graded if after.get(test) != "PASSED")),
+            PASS_TO_PASS=tuple(sorted(test for test in self.ground.graded if after.get(test) == "PASSED")),
+            difficulty=difficulty_of(found.sites, shown, _changed_lines(patch), self.ground.lines_of(found.tests)),
+            log_parser=LOG_PARSER,
+            install_config=self.origin.install_config,
+        )
+
+
+def _keys(instance_id: str) -> tuple[str, ...]:
+    """The keys of the mutations that an instance is made of."""
+    joined = instance_id.rpartition("__")[2]
+    return tuple(joined[at : at + KEY_CHARS] for at in range(0, len(joined), KEY_CHARS))
+
+
+def _changed_lines(patch: str) -> int:
+    return sum(line.startswith(("+", "-")) and not line.startswith(("+++", "---")) for line in patch.splitlines())

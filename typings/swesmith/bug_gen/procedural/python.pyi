@@ -1,0 +1,3 @@
+from swesmith.bug_gen.procedural.base import ProceduralModifier
+
+MODIFIERS_PYTHON: list[ProceduralModifier]

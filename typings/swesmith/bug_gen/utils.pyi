@@ -1,0 +1,3 @@
+from swesmith.constants import BugRewrite, CodeEntity
+
+def apply_code_change(candidate: CodeEntity, bug: BugRewrite) -> None: ...
