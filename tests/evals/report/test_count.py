@@ -87,7 +87,7 @@ def test_of_several_attempts_the_greater_share_counts(tmp_path: Path) -> None:
     compared = compare(first, count(write_run(tmp_path / "two", half, IDS, each=2)))
     assert compared.first_better == tuple(IDS)
     assert (compared.second_rate.rate, compared.both, compared.neither) == (0.5, 0, 0)
-    assert compared.p_value == 0.125
+    assert (compared.test, compared.p_value) == ("exact sign test", 0.125)
 
 
 def test_runs_of_different_benchmarks_are_not_compared(tmp_path: Path) -> None:

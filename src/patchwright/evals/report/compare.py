@@ -37,6 +37,7 @@ def compare(first: RunReport, second: RunReport) -> Comparison:
         second_better=second_better,
         both=sum(_share(a) == _share(b) == 1 for a, b in pairs),
         neither=sum(_share(a) == _share(b) == 0 for a, b in pairs),
+        test="exact McNemar test" if first.facts.attempts == second.facts.attempts == 1 else "exact sign test",
         p_value=mcnemar(len(first_better), len(second_better)),
         first_costs=_costs([a for a, _ in pairs]),
         second_costs=_costs([b for _, b in pairs]),

@@ -44,29 +44,51 @@ def comparison_markdown(comparison: Comparison) -> str:
             (comparison.second, comparison.second_rate, comparison.second_costs),
         )
     ]
-    lines = [
-        f"On the {comparison.instances} instances of {_text(comparison.benchmark)} that both have and that are over: "
-        f"{len(comparison.first_better)} go to {_text(comparison.first)}, "
-        f"{len(comparison.second_better)} to {_text(comparison.second)}, {comparison.both} are resolved by both and "
-        f"{comparison.neither} by neither. Exact McNemar test, two-sided: p {p_value(comparison.p_value)}.",
-    ]
-    if comparison.only_in_one or comparison.not_over:
-        lines.append(
-            f"Left out: {comparison.only_in_one} instances that one run alone has, {comparison.not_over} not over."
-        )
+    sentences = [*in_words(comparison), f"p {p_value(comparison.p_value)}."]
     return "\n\n".join(
         [
             f"## {_text(comparison.first)} against {_text(comparison.second)}",
             _table(("run", "resolved", "resolve rate", "95 % interval", "median seconds", "median steps"), rows),
-            *lines,
+            _text(" ".join(sentences)),
+            *([left_out(comparison)] if left_out(comparison) else []),
             *_named(f"Resolved more often by {_text(comparison.first)}", comparison.first_better),
             *_named(f"Resolved more often by {_text(comparison.second)}", comparison.second_better),
         ]
     )
 
 
+def in_words(comparison: Comparison) -> list[str]:
+    """What was compared and how it came out, up to the p-value."""
+    once = comparison.test == "exact McNemar test"
+    return [
+        f"{comparison.instances} instances of {comparison.benchmark} count in both runs and are over.",
+        f"{comparison.first} resolves {len(comparison.first_better)} that {comparison.second} does not; "
+        f"{comparison.second} resolves {len(comparison.second_better)} that {comparison.first} does not; "
+        f"both resolve {comparison.both}, neither {comparison.neither}."
+        if once
+        else f"{comparison.first} resolves {len(comparison.first_better)} more often than {comparison.second}; "
+        f"{comparison.second} resolves {len(comparison.second_better)} more often than {comparison.first}; "
+        f"both resolve {comparison.both} every time, neither resolves {comparison.neither} at all.",
+        f"By the {comparison.test}, two-sided:",
+    ]
+
+
+def left_out(comparison: Comparison) -> str:
+    if not comparison.only_in_one and not comparison.not_over:
+        return ""
+    return f"Left out: {comparison.only_in_one} that count in one run alone, {comparison.not_over} that are not over."
+
+
+def shown_ks(runs: Sequence[RunReport]) -> list[int]:
+    """1, 2, 5, 10, … and each run's last; nothing for single attempts, where pass@1 is the resolve rate."""
+    most = max((run.facts.attempts for run in runs), default=1)
+    if most == 1:
+        return []
+    return sorted({k for k in (1, 2, 5, 10, 20, 50, 100) if k <= most} | {run.facts.attempts for run in runs})
+
+
 def _results(runs: Sequence[RunReport], names: Sequence[str]) -> str:
-    ks = sorted({k for run in runs for k in _shown_ks(run.facts.attempts)})
+    ks = shown_ks(runs)
     head = ("run", "benchmark", "model", "scaffold", "resolved", "resolve rate", "95 % interval")
     rows = [
         (
@@ -82,11 +104,6 @@ def _results(runs: Sequence[RunReport], names: Sequence[str]) -> str:
         if run.in_progress
     ]
     return "\n\n".join(["## Results", _table((*head, *(f"pass@{k}" for k in ks)), rows), *unfinished, METHOD])
-
-
-def _shown_ks(attempts: int) -> list[int]:
-    """1, 2, 5, 10, … and the last; nothing for a single attempt, where pass@1 is the resolve rate."""
-    return [k for k in (1, 2, 5, 10, 20, 50, 100) if k < attempts] + [attempts] if attempts > 1 else []
 
 
 def _costs(runs: Sequence[RunReport], names: Sequence[str]) -> str:

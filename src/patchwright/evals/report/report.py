@@ -102,8 +102,10 @@ class Comparison(Record):
     """Instances that both resolved with every attempt."""
     neither: int
     """Instances that neither resolved with any attempt."""
+    test: Literal["exact McNemar test", "exact sign test"]
+    """The second where an instance was attempted more than once."""
     p_value: float
-    """Of McNemar's exact test, two-sided, on the instances where one is better."""
+    """Of the test, two-sided, on the instances where one is better."""
     first_costs: Costs
     second_costs: Costs
     only_in_one: int
