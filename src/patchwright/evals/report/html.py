@@ -25,6 +25,11 @@ class AttemptLink:
     tone: Tone
     href: str
 
+    @property
+    def mark(self) -> str:
+        """The same without colours."""
+        return {"good": "✓", "bad": "✗"}.get(self.tone, "…")
+
 
 @dataclass(frozen=True)
 class Row:
