@@ -100,11 +100,7 @@ class _Fold:
             case Reproduced():
                 self._reproduced(event)
             case Sampled():
-                card = self._open(
-                    Card("Sampled", event.asked, facts=[*_costs(event.usage), _seconds(event.duration_s)])
-                )
-                card.facts.insert(0, f"{event.answers} answers")
-                card.add("why some are no candidates", "\n".join(event.problems), tone="warn")
+                self._sampled(event)
             case Proposed():
                 self._proposed(event)
             case Judged():
@@ -209,6 +205,13 @@ class _Fold:
         card.add("program", found.script)
         card.add("tests that fail", _tests(found.failing_tests))
         card.add("how it fails on the untouched tree", found.failure, "log")
+
+    def _sampled(self, event: Sampled) -> None:
+        answers = f"{event.answers} answers, {event.unusable} of them unusable"
+        card = self._open(
+            Card("Sampled", event.asked, facts=[answers, *_costs(event.usage), _seconds(event.duration_s)])
+        )
+        card.add("why some are no candidates", "\n".join(event.problems), tone="warn")
 
     def _proposed(self, event: Proposed) -> None:
         candidate = event.candidate
