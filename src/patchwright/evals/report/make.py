@@ -1,0 +1,28 @@
+"""A report made of runs."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import combinations
+
+from patchwright import __version__
+from patchwright.evals.report.compare import compare
+from patchwright.evals.report.count import count
+from patchwright.evals.report.published import published
+from patchwright.evals.report.report import Report
+from patchwright.evals.report.run_directory import RunDirectory
+
+
+def report_on(directories: Sequence[RunDirectory]) -> Report:
+    """All runs, and each two of the same benchmark compared. Raises RecordError."""
+    runs = tuple(count(directory) for directory in directories)
+    return Report(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        patchwright=__version__,
+        runs=runs,
+        comparisons=tuple(
+            compare(first, second)
+            for first, second in combinations(runs, 2)
+            if first.facts.benchmark == second.facts.benchmark
+        ),
+        published=published(),
+    )
