@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -156,7 +157,8 @@ async def _validated(
     await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not stopping.cancel():
         working.cancel()
-        await asyncio.wait((working,))
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
         return done
     await working
     return done

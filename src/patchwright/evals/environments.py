@@ -126,10 +126,13 @@ class Environments:
         await _add_to_index(template)
         if config.pip_packages or config.install:
             requirements = [*_SEEDS, *_requirements(config.pip_packages)]
-            install = [uv, "pip", "install", "--compile-bytecode", "--python", str(venv / "bin" / "python")]
+            install = [uv, "pip", "install", "--python", str(venv / "bin" / "python")]
             await build.run(_shell(venv, shlex.join([*install, *requirements])), "installing the packages")
         if config.install:
             await build.run(_shell(venv, config.install), f"`{config.install}`")
+        # A sandbox shows the environment read-only: what is not compiled now would be compiled for every run. Some
+        # packages hold files that are no Python. (uv's own way to compile fails with Python 3.6.)
+        await build.run(_shell(venv, 'python -m compileall -q "$VIRTUAL_ENV/lib" >/dev/null || true'), "compiling")
         return _Finished(roots=_roots(template, venv), generated=await _generated(template))
 
 
