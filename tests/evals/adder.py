@@ -43,7 +43,7 @@ if __name__ == "__main__":
                 failed = True
                 print("FAILED", "check_adder.py::" + name)
     sys.exit(failed)
-"""  # noqa: W293
+"""
 TEST_PATCH = """\
 diff --git a/check_adder.py b/check_adder.py
 --- a/check_adder.py

@@ -146,8 +146,12 @@ async def _validated(
     async def work() -> None:
         for instance in todo:
             view.begin(instance)
-            with TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True) as directory:
-                validation = await validated(benchmark, instance, Path(directory))
+            directory = TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True)
+            try:
+                validation = await validated(benchmark, instance, Path(directory.name))
+            finally:
+                # Thousands of files, which the other workers need not wait for.
+                await asyncio.to_thread(directory.cleanup)
             append_validation(out, validation)
             done[validation.instance_id] = validation
             view.end(validation)

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from patchwright.errors import BenchmarkError, RepositoryError
 from patchwright.evals.build import Build
+from patchwright.evals.trees import QUICK
 from patchwright.evals.uv import index_exports, python_of, uv_program
 from patchwright.repo.git import Git, split
 from patchwright.repo.lock import locked
@@ -159,12 +160,12 @@ def _write_finished(directory: Path, finished: _Finished) -> None:
 async def _make_template(tree: Path, template: Path) -> None:
     """A copy of the tree with a repository of its own, which tells later what installing has made."""
     await asyncio.to_thread(shutil.copytree, tree, template, symlinks=True, ignore=shutil.ignore_patterns(".git"))
-    await Git(template).run("init", "--quiet")
+    await Git(template).run("init", "--quiet", "--template=")
     await _add_to_index(template)
 
 
 async def _add_to_index(template: Path) -> None:
-    await Git(template).run("add", "--all", "--force")
+    await Git(template, config=QUICK).run("add", "--all", "--force")
 
 
 async def _run_pre_install(config: InstallConfig, build: Build, venv: Path) -> None:
