@@ -44,7 +44,7 @@ async def test_an_environment_without_packages_finds_the_work_tree(tmp_path: Pat
 
 
 async def test_two_builders_make_one_environment(tmp_path: Path, tree: Path) -> None:
-    counted = NOTHING.model_copy(update={"install": f"echo built >> {tmp_path}/count; touch src/greeter/_made.py"})
+    counted = NOTHING.model_copy(update={"install": f"echo built >> {tmp_path}/count; touch src/greeter/_made.py # -e"})
     first, second = await asyncio.gather(
         *(Environments(tmp_path / "cache").built(counted, tree, name="greeter") for _ in range(2))
     )
@@ -54,10 +54,11 @@ async def test_two_builders_make_one_environment(tmp_path: Path, tree: Path) -> 
 
 
 async def test_an_interrupted_build_is_begun_anew(tmp_path: Path, tree: Path) -> None:
-    once = NOTHING.model_copy(update={"install": f"[ -e {tmp_path}/again ] || {{ touch {tmp_path}/again; sleep 60; }}"})
+    again = tmp_path / "again"
+    once = NOTHING.model_copy(update={"install": f"[ -e {again} ] || {{ touch {again}; sleep 60; }} # -e"})
     environments = Environments(tmp_path / "cache")
     building = asyncio.create_task(environments.built(once, tree, name="greeter"))
-    while not (tmp_path / "again").exists():
+    while not again.exists():
         await asyncio.sleep(0.05)
     building.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -77,6 +78,26 @@ async def test_an_installed_project_is_the_work_tree_s_own(tmp_path: Path, tree:
     code = "import greeter, importlib.metadata as m; print(greeter.WORD, m.version('greeter'))"
     assert output_of(environment, code, tmp_path) == "goodbye 1\n"
     assert (other / "src" / "greeter.egg-info" / "PKG-INFO").exists()
+
+
+async def test_no_source_of_one_instance_is_left_for_another_to_read(tmp_path: Path, tree: Path) -> None:
+    config = NOTHING.model_copy(
+        update={"install": "python -m pip install --no-deps -e . && touch src/greeter/_made.py"}
+    )
+    environment = await Environments(tmp_path / "cache").built(config, tree, name="greeter")
+    (directory,) = environment.readable
+    left = {path.name for path in (directory / "tree").rglob("*") if path.is_file()}
+    assert "_made.py" in left
+    assert not left & {"__init__.py", "pyproject.toml", ".gitignore", "index"}
+
+
+async def test_an_environment_with_a_copy_of_the_project_is_for_one_tree_alone(tmp_path: Path, tree: Path) -> None:
+    environments = Environments(tmp_path / "cache")
+    copying = NOTHING.model_copy(update={"install": "cp -r src/greeter $VIRTUAL_ENV/lib/"})
+    first = await environments.built(copying, tree, name="greeter")
+    assert await environments.built(copying, tree, name="greeter") == first
+    (tree / "src" / "greeter" / "__init__.py").write_text("WORD = 'other'\n")
+    assert (await environments.built(copying, tree, name="greeter")).readable != first.readable
 
 
 async def test_commands_before_the_installation_change_every_tree(tmp_path: Path, tree: Path) -> None:

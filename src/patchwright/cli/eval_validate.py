@@ -138,7 +138,7 @@ async def _validated(
     """Each verdict is written before it is shown. When `stop` is set, what runs is cut off and done anew next time."""
     from tempfile import TemporaryDirectory
 
-    from patchwright.evals.validation import append_validation, validated
+    from patchwright.evals.validation import append_validation, keep_logs, validated
 
     done: dict[str, Validation] = {}
     todo = iter(instances)
@@ -149,6 +149,8 @@ async def _validated(
             directory = TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True)
             try:
                 validation = await validated(benchmark, instance, Path(directory.name))
+                if not validation.gradable:
+                    keep_logs(Path(directory.name), out.with_suffix(".logs") / instance.instance_id)
             finally:
                 # Thousands of files, which the other workers need not wait for.
                 await asyncio.to_thread(directory.cleanup)
