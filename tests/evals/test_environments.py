@@ -9,7 +9,6 @@ import pytest
 
 from patchwright.errors import BenchmarkError
 from patchwright.evals.environments import Environment, Environments
-from patchwright.evals.uv import python_of
 from patchwright.schema.instance import InstallConfig
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -117,8 +116,3 @@ async def test_a_failed_build_says_what_failed_and_is_tried_again(tmp_path: Path
     assert "build.log" in failed.value.hint
     (tmp_path / "compiler").touch()
     await environments.built(failing, tree, name="greeter")
-
-
-def test_a_version_that_is_none_is_refused() -> None:
-    with pytest.raises(BenchmarkError, match="no version of Python"):
-        python_of("3.9; rm -rf")

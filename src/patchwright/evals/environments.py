@@ -256,6 +256,8 @@ def _copy_generated(template: Path, tree: Path, generated: tuple[str, ...]) -> N
 
 def _variables(tree: Path, directory: Path, finished: _Finished) -> dict[str, str]:
     roots = ":".join(str(tree.absolute() / root) if root else str(tree.absolute()) for root in finished.roots)
-    # `tox --current-env`, which some rows use, would drop PYTHONPATH; once by tox 3's name and once by tox 4's.
-    tox = {"TOX_TESTENV_PASSENV": "PYTHONPATH", "TOX_OVERRIDE": "testenv.pass_env+=PYTHONPATH"}
+    # `tox --current-env`, which some rows use, drops PYTHONPATH, and calls Python by a symlink of its own, which does
+    # not find the virtual environment. The first is for tox 3, the second for tox 4.
+    inside_tox = ":".join([roots, *map(str, directory.glob("venv/lib/python*/site-packages"))])
+    tox = {"TOX_TESTENV_PASSENV": "PYTHONPATH", "TOX_OVERRIDE": f"testenv.setenv+=PYTHONPATH={inside_tox}"}
     return {"PYTHONPATH": roots, "VIRTUAL_ENV": str(directory / "venv"), "LC_ALL": "C.UTF-8", **tox}
