@@ -9,7 +9,6 @@ import pytest
 
 from patchwright.errors import BenchmarkError
 from patchwright.evals.environments import Environment, Environments
-from patchwright.evals.uv import python_of
 from patchwright.schema.instance import InstallConfig
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -44,7 +43,7 @@ async def test_an_environment_without_packages_finds_the_work_tree(tmp_path: Pat
 
 
 async def test_two_builders_make_one_environment(tmp_path: Path, tree: Path) -> None:
-    counted = NOTHING.model_copy(update={"install": f"echo built >> {tmp_path}/count; touch src/greeter/_made.py"})
+    counted = NOTHING.model_copy(update={"install": f"echo built >> {tmp_path}/count; touch src/greeter/_made.py # -e"})
     first, second = await asyncio.gather(
         *(Environments(tmp_path / "cache").built(counted, tree, name="greeter") for _ in range(2))
     )
@@ -54,10 +53,11 @@ async def test_two_builders_make_one_environment(tmp_path: Path, tree: Path) -> 
 
 
 async def test_an_interrupted_build_is_begun_anew(tmp_path: Path, tree: Path) -> None:
-    once = NOTHING.model_copy(update={"install": f"[ -e {tmp_path}/again ] || {{ touch {tmp_path}/again; sleep 60; }}"})
+    again = tmp_path / "again"
+    once = NOTHING.model_copy(update={"install": f"[ -e {again} ] || {{ touch {again}; sleep 60; }} # -e"})
     environments = Environments(tmp_path / "cache")
     building = asyncio.create_task(environments.built(once, tree, name="greeter"))
-    while not (tmp_path / "again").exists():
+    while not again.exists():
         await asyncio.sleep(0.05)
     building.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -79,6 +79,24 @@ async def test_an_installed_project_is_the_work_tree_s_own(tmp_path: Path, tree:
     assert (other / "src" / "greeter.egg-info" / "PKG-INFO").exists()
 
 
+async def test_no_source_of_one_instance_is_left_for_another_to_read(tmp_path: Path, tree: Path) -> None:
+    config = NOTHING.model_copy(update={"install": "touch src/greeter/_made.py  # -e"})
+    environment = await Environments(tmp_path / "cache").built(config, tree, name="greeter")
+    (directory,) = environment.readable
+    left = {path.name for path in (directory / "tree").rglob("*") if path.is_file()}
+    assert "_made.py" in left
+    assert not left & {"__init__.py", "pyproject.toml", ".gitignore", "index"}
+
+
+async def test_an_environment_with_a_copy_of_the_project_is_for_one_tree_alone(tmp_path: Path, tree: Path) -> None:
+    environments = Environments(tmp_path / "cache")
+    copying = NOTHING.model_copy(update={"install": "cp -r src/greeter $VIRTUAL_ENV/lib/"})
+    first = await environments.built(copying, tree, name="greeter")
+    assert await environments.built(copying, tree, name="greeter") == first
+    (tree / "src" / "greeter" / "__init__.py").write_text("WORD = 'other'\n")
+    assert (await environments.built(copying, tree, name="greeter")).readable != first.readable
+
+
 async def test_commands_before_the_installation_change_every_tree(tmp_path: Path, tree: Path) -> None:
     config = NOTHING.model_copy(
         update={"pre_install": ("sed -i s/hello/hullo/ src/greeter/__init__.py", "apt-get install -y nothing")}
@@ -96,8 +114,3 @@ async def test_a_failed_build_says_what_failed_and_is_tried_again(tmp_path: Path
     assert "build.log" in failed.value.hint
     (tmp_path / "compiler").touch()
     await environments.built(failing, tree, name="greeter")
-
-
-def test_a_version_that_is_none_is_refused() -> None:
-    with pytest.raises(BenchmarkError, match="no version of Python"):
-        python_of("3.9; rm -rf")

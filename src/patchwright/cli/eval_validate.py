@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -137,7 +138,7 @@ async def _validated(
     """Each verdict is written before it is shown. When `stop` is set, what runs is cut off and done anew next time."""
     from tempfile import TemporaryDirectory
 
-    from patchwright.evals.validation import append_validation, validated
+    from patchwright.evals.validation import append_validation, keep_logs, validated
 
     done: dict[str, Validation] = {}
     todo = iter(instances)
@@ -145,8 +146,14 @@ async def _validated(
     async def work() -> None:
         for instance in todo:
             view.begin(instance)
-            with TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True) as directory:
-                validation = await validated(benchmark, instance, Path(directory))
+            directory = TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True)
+            try:
+                validation = await validated(benchmark, instance, Path(directory.name))
+                if not validation.gradable:
+                    keep_logs(Path(directory.name), out.with_suffix(".logs") / instance.instance_id)
+            finally:
+                # Thousands of files, which the other workers need not wait for.
+                await asyncio.to_thread(directory.cleanup)
             append_validation(out, validation)
             done[validation.instance_id] = validation
             view.end(validation)
@@ -156,7 +163,8 @@ async def _validated(
     await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not stopping.cancel():
         working.cancel()
-        await asyncio.wait((working,))
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
         return done
     await working
     return done

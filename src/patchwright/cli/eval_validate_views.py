@@ -15,6 +15,8 @@ from patchwright.cli.printable import printable_path
 from patchwright.evals.validation import Validation
 from patchwright.schema.instance import Grade, Instance
 
+_PIPE_COLUMNS = 160
+
 
 @contextmanager
 def showing_validation(instances: Sequence[Instance], done: Mapping[str, Validation]) -> Generator["ValidationView"]:
@@ -56,7 +58,7 @@ class ValidationView:
 
     def table(self, validations: Sequence[Validation], out: Path) -> None:
         """All instances on stdout; what they come to, on stderr."""
-        console = Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+        console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
         table = Table("instance", "version", "gold", "base", "seconds", "gradable", box=None)
         for each in validations:
             table.add_row(

@@ -1,11 +1,14 @@
 """The environments that instances are worked on and graded in: one for each repository and version, kept in a cache.
 
-An environment is a directory of the cache: `venv`, and `tree`, a template of the project that was installed from there,
-editable. Work trees come before it on PYTHONPATH, and get the files that installing it made and git ignores.
+An environment is a directory of the cache: `venv`, and `tree`, the place that the project was installed from, editable.
+Work trees come before it on PYTHONPATH, and get the files that installing made and git ignores. Those alone stay in
+`tree`: the sources there were those of one instance, and may hold the solution of another.
 """
 
 import asyncio
+import contextlib
 import hashlib
+import os
 import re
 import shlex
 import shutil
@@ -18,6 +21,7 @@ from pydantic import ValidationError
 
 from patchwright.errors import BenchmarkError, RepositoryError
 from patchwright.evals.build import Build
+from patchwright.evals.trees import QUICK
 from patchwright.evals.uv import index_exports, python_of, uv_program
 from patchwright.repo.git import Git, split
 from patchwright.repo.lock import locked
@@ -30,6 +34,7 @@ _SEEDS = ("pip", "setuptools", "wheel")
 """What install commands take for granted."""
 _SYSTEM_COMMAND = re.compile(r"\s*(sudo|apt|apt-get|yum|dnf|brew|conda|locale-gen)\b")
 """Rows made for a container bring these along; they are not for somebody's machine."""
+_EDITABLE = re.compile(r"\s(-e|--editable)\b|\bdevelop\b")
 _NOT_GENERATED = re.compile(r"(^|/)(__pycache__|build|dist|\.eggs|\.tox|\.git)(/|$)|\.pyc$")
 _LAYOUTS = ("src", "lib")
 
@@ -74,7 +79,7 @@ class Environments:
 
         Raises BenchmarkError when it cannot be built; then nothing is left but its log.
         """
-        directory = self._cache / _directory_name(name, config)
+        directory = self._cache / await _directory_name(name, config, tree)
         finished = await self._finished(directory, config, tree)
         log = directory / "build.log"
         await _run_pre_install(config, Build(tree, log, timeout_s=self._timeout_s), directory / "venv")
@@ -126,18 +131,34 @@ class Environments:
         await _add_to_index(template)
         if config.pip_packages or config.install:
             requirements = [*_SEEDS, *_requirements(config.pip_packages)]
-            install = [uv, "pip", "install", "--compile-bytecode", "--python", str(venv / "bin" / "python")]
+            install = [uv, "pip", "install", "--python", str(venv / "bin" / "python")]
             await build.run(_shell(venv, shlex.join([*install, *requirements])), "installing the packages")
         if config.install:
             await build.run(_shell(venv, config.install), f"`{config.install}`")
-        return _Finished(roots=_roots(template, venv), generated=await _generated(template))
+        # A sandbox shows the environment read-only: what is not compiled now would be compiled for every run. Some
+        # packages hold files that are no Python. (uv's own way to compile fails with Python 3.6.)
+        await build.run(_shell(venv, 'python -m compileall -q "$VIRTUAL_ENV/lib" >/dev/null || true'), "compiling")
+        finished = _Finished(roots=_roots(template, venv), generated=await _generated(template))
+        await asyncio.to_thread(_strip, template, set(await _made(template)))
+        return finished
 
 
-def _directory_name(name: str, config: InstallConfig) -> str:
+async def _directory_name(name: str, config: InstallConfig, tree: Path) -> str:
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "environment"
     # What the tests are run with makes no difference to the environment.
     wanted = config.model_copy(update={"test_cmd": ""}).model_dump_json()
+    if config.install and not _EDITABLE.search(config.install):
+        # The environment holds a copy of the project: it is for this very tree.
+        wanted += await asyncio.to_thread(_digest, tree)
     return f"{readable}-{hashlib.sha256(f'{name} {wanted}'.encode()).hexdigest()[:12]}"
+
+
+def _digest(tree: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(path for path in tree.rglob("*") if path.is_file() and ".git" not in path.parts):
+        digest.update(f"{file.relative_to(tree)}\n{file.stat().st_size}\n".encode("utf-8", "surrogateescape"))
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _read_finished(directory: Path) -> _Finished | None:
@@ -156,12 +177,12 @@ def _write_finished(directory: Path, finished: _Finished) -> None:
 async def _make_template(tree: Path, template: Path) -> None:
     """A copy of the tree with a repository of its own, which tells later what installing has made."""
     await asyncio.to_thread(shutil.copytree, tree, template, symlinks=True, ignore=shutil.ignore_patterns(".git"))
-    await Git(template).run("init", "--quiet")
+    await Git(template).run("init", "--quiet", "--template=")
     await _add_to_index(template)
 
 
 async def _add_to_index(template: Path) -> None:
-    await Git(template).run("add", "--all", "--force")
+    await Git(template, config=QUICK).run("add", "--all", "--force")
 
 
 async def _run_pre_install(config: InstallConfig, build: Build, venv: Path) -> None:
@@ -203,8 +224,26 @@ def _holds_packages(directory: Path) -> bool:
 
 
 async def _generated(template: Path) -> tuple[str, ...]:
-    ignored = split(await Git(template).run("ls-files", "-z", "--others", "--ignored", "--exclude-standard"))
-    return tuple(path for path in ignored if not _NOT_GENERATED.search(path))
+    """What installing made and git ignores."""
+    return await _made(template, "--ignored", "--exclude-standard")
+
+
+async def _made(template: Path, *options: str) -> tuple[str, ...]:
+    found = split(await Git(template).run("ls-files", "-z", "--others", *options))
+    return tuple(path for path in found if not _NOT_GENERATED.search(path))
+
+
+def _strip(template: Path, kept: set[str]) -> None:
+    """Removes all but the files in `kept`, git's own among them, and the directories that are empty then."""
+    shutil.rmtree(template / ".git")
+    for directory, _, files in os.walk(template, topdown=False):
+        place = Path(directory)
+        for name in files:
+            if (place / name).relative_to(template).as_posix() not in kept:
+                (place / name).unlink()
+        with contextlib.suppress(OSError):  # not empty
+            place.rmdir()
+    template.mkdir(exist_ok=True)
 
 
 def _copy_generated(template: Path, tree: Path, generated: tuple[str, ...]) -> None:
@@ -217,6 +256,8 @@ def _copy_generated(template: Path, tree: Path, generated: tuple[str, ...]) -> N
 
 def _variables(tree: Path, directory: Path, finished: _Finished) -> dict[str, str]:
     roots = ":".join(str(tree.absolute() / root) if root else str(tree.absolute()) for root in finished.roots)
-    # `tox --current-env`, which some rows use, would drop PYTHONPATH; once by tox 3's name and once by tox 4's.
-    tox = {"TOX_TESTENV_PASSENV": "PYTHONPATH", "TOX_OVERRIDE": "testenv.pass_env+=PYTHONPATH"}
+    # `tox --current-env`, which some rows use, drops PYTHONPATH, and calls Python by a symlink of its own, which does
+    # not find the virtual environment. The first is for tox 3, the second for tox 4.
+    inside_tox = ":".join([roots, *map(str, directory.glob("venv/lib/python*/site-packages"))])
+    tox = {"TOX_TESTENV_PASSENV": "PYTHONPATH", "TOX_OVERRIDE": f"testenv.setenv+=PYTHONPATH={inside_tox}"}
     return {"PYTHONPATH": roots, "VIRTUAL_ENV": str(directory / "venv"), "LC_ALL": "C.UTF-8", **tox}

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from patchwright.errors import BenchmarkError
+from patchwright.evals.eval_script import END, START
 from patchwright.evals.uv import EXTRA_HINT
 from patchwright.schema.instance import Grade, Instance, Prediction
 
@@ -122,7 +123,9 @@ def _swebench(module: str) -> Any:
 
 
 def _why_nothing(report: Mapping[str, Any], log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    said = log.read_text(encoding="utf-8", errors="replace").rpartition(START)[2].partition(END)[0]
+    # Lines with a + are the script's own, as bash traces them.
+    lines = [line.strip() for line in said.splitlines() if line.strip(" :'") and not line.startswith("+ ")]
     reason = report.get("infra_failure_reason") or (lines[-1][:200] if lines else "it is empty")
     return f"the log says nothing about the tests: {reason}"
 

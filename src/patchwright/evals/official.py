@@ -12,6 +12,8 @@ _PATCH = "/tmp/patchwright.diff"
 _SCRIPT = "/tmp/patchwright-eval.sh"
 _LOG = "/tmp/patchwright-eval.log"
 _APPLY = f"git apply --verbose {_PATCH} || patch --batch --forward --fuzz=5 -p1 -i {_PATCH}"
+# Tests of pytest look at the bytecode that they make; the sandbox would have none written.
+_AS_OFFICIAL = {"PYTHONDONTWRITEBYTECODE": ""}
 _APPLY_TIMEOUT_S = 120
 _LOG_LIMIT_BYTES = 200_000_000
 
@@ -42,7 +44,7 @@ async def run_official(
     own = settings.model_copy(
         update={
             "path": environment.path,
-            "environment": {**settings.environment, **environment.variables},
+            "environment": {**settings.environment, **environment.variables, **_AS_OFFICIAL},
             "readable": (*settings.readable, *environment.readable),
         }
     )

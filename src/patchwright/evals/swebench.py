@@ -96,7 +96,7 @@ class SweBench:
         if config is None:
             raise BenchmarkError(
                 f"nothing says how an environment for {instance.repo} {instance.version} is made",
-                hint="a row can bring an install_config; with Docker, the official image is used",
+                hint="a row can bring an install_config; in the official image, with Docker, it can be graded without",
             )
         # The official images have it there by this name, too: some tests look at it.
         tree = directory / "testbed"

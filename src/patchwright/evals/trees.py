@@ -26,6 +26,10 @@ GITHUB = "https://github.com/{repo}.git"
 _PYPI = "pypi/"
 _FULL_HASH = re.compile(r"[0-9a-f]{40}")
 _SHA_256 = re.compile(r"[0-9a-f]{64}")
+QUICK = ("core.compression=0", "core.bigFileThreshold=1")
+"""Configuration of `git add` for repositories that are thrown away soon. All files go to one pack as they are, where
+each would be compressed into a file of its own: two seconds instead of ten for Django's 6000, and as much less to
+remove."""
 _DATE = {"GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z"}
 """With the fixed author of Git: the same files have the same commit hash, today and on another machine."""
 # The one of this interpreter: it has the user's index settings.
@@ -53,9 +57,10 @@ class Trees:
             await self._check_out(f"{smith['owner']}/{smith['name']}", smith["commit"], tree)
         else:
             await self._check_out(instance.repo, instance.base_commit, tree)
-        await Git(tree).run("init", "--quiet", "--template=", "--initial-branch=main")
+        git = Git(tree, config=QUICK)
+        await git.run("init", "--quiet", "--template=", "--initial-branch=main")
         # What the project tracks although it ignores it is part of the tree.
-        await Git(tree).run("add", "--all", "--force")
+        await git.run("add", "--all", "--force")
         if smith or instance.repo.startswith(_PYPI):
             await _take_back(instance, tree)
 
@@ -127,7 +132,7 @@ def sha256_of(file: Path) -> str:
 
 async def commit_all(tree: Path) -> str:
     """One commit of what was laid out and of later changes to it. Its hash depends on the files alone."""
-    git = Git(tree, variables=_DATE)
+    git = Git(tree, variables=_DATE, config=QUICK)
     await git.run("add", "--update")
     await git.run("commit", "--quiet", "--allow-empty", "--message=Start")
     return (await git.run("rev-parse", "HEAD")).decode().strip()
@@ -203,7 +208,7 @@ def _unpack(archive: Path, tree: Path) -> None:
 
 async def _take_back(instance: Instance, tree: Path) -> None:
     """The gold patch, and the tests that came with it, where the source has them."""
-    git = Git(tree)
+    git = Git(tree, config=QUICK)
     if not instance.patch.strip():
         return
     try:

@@ -1,6 +1,7 @@
 """uv, and the Pythons that it makes environments from."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,13 +50,11 @@ def index_exports() -> str:
     """Shell code that lets uv find packages where the user's pip does, as far as uv was not told something else."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    lines: list[str] = []
+    lines: dict[str, str] = {}
+    # The environment comes last in the list, and counts.
     for key, value in re.findall(r"^(?:global|install|:env:)\.([\w-]+)='(.*)'$", listed, re.MULTILINE):
         if variable := _PIP_SETTINGS.get(key):
-            lines.append(f'export {variable}="${{{variable}:-{" ".join(_unescaped(value).split())}}}"')
+            wanted = shlex.quote(" ".join(value.replace("\\n", " ").split()))
+            lines[variable] = f'[ -n "${{{variable}:-}}" ] || export {variable}={wanted}'
     # pip takes the best version that any index has.
-    return "\n".join([*lines, 'export UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}"'])
-
-
-def _unescaped(value: str) -> str:
-    return value.replace("\\n", " ")
+    return "\n".join([*lines.values(), 'export UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}"'])

@@ -1,5 +1,6 @@
 """What this machine can grade: instances whose gold patch is resolved here, and whose base is not."""
 
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from patchwright.errors import BenchmarkError, SandboxError
+from patchwright.evals.grading import LOG
 from patchwright.evals.swebench import SweBench
 from patchwright.schema.instance import Grade, Instance, Prediction
 from patchwright.schema.record import Record, parse_line
@@ -79,6 +81,14 @@ def append_validation(file: Path, validation: Validation) -> None:
     with file.open("ab") as lines:
         lines.truncate(written.rfind(b"\n") + 1)
         lines.write(validation.model_dump_json().encode() + b"\n")
+
+
+def keep_logs(directory: Path, kept: Path) -> None:
+    """The logs that `validated` has left below `directory`, as kept/gold.log and kept/base.log."""
+    for name in ("gold", "base"):
+        if (log := directory / name / LOG).is_file():
+            kept.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, kept / f"{name}.log")
 
 
 def _failed_tests(gold: Grade) -> str:

@@ -1,0 +1,64 @@
+"""`patchwright eval validate` as a process: verdicts, what is done already, and errors with a way out."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.evals.adder import make_mirror, make_row, write_rows
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    base = make_mirror(tmp_path / "repos")
+    mended = make_row(base, instance_id="ada__adder-2", patch="", FAIL_TO_PASS=["check_adder.py::test_sign"])
+    return write_rows(tmp_path / "adders.jsonl", make_row(base), mended)
+
+
+def validate(tmp_path: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "patchwright.cli.main", "eval", "validate", *arguments]
+    own = environment | {"PATCHWRIGHT_DATA_DIR": str(tmp_path / "data")}
+    return subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+
+
+def test_verdicts_are_kept_and_not_made_twice(tmp_path: Path, rows: Path, environment: dict[str, str]) -> None:
+    out = tmp_path / "verdicts.jsonl"
+    arguments = (str(rows), "--repos", str(tmp_path / "repos"), "--out", str(out), "--workers", "2")
+    first = validate(tmp_path, environment, *arguments)
+    assert first.returncode == 0, first.stderr
+    assert "ada__adder-1: can be graded" in first.stderr
+    assert "ada__adder-2: cannot: the base passes already" in first.stderr
+    assert "this machine can grade 1 of 2, of 1 repositories" in first.stderr
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {line["instance_id"]: line["base"]["resolved"] for line in lines} == {
+        "ada__adder-1": False,
+        "ada__adder-2": True,
+    }
+    second = validate(tmp_path, environment, *arguments)
+    assert (second.returncode, second.stdout) == (0, first.stdout)
+    assert "can be graded" not in second.stderr
+
+
+def test_what_is_named_wrongly_is_said(tmp_path: Path, rows: Path, environment: dict[str, str]) -> None:
+    for arguments, sentence in (
+        (("--only", "ada__adder-7"), "has no instance ada__adder-7"),
+        (("--repo", "grace"), "has no instance of grace"),
+        (("--environments", "docker"), "no Docker engine answers"),
+    ):
+        refused = validate(tmp_path, environment | {"PATCHWRIGHT_SANDBOX__DOCKER": "none"}, str(rows), *arguments)
+        assert refused.returncode in (2, 3)
+        assert sentence in refused.stderr
+        assert "hint: " in refused.stderr
+
+
+def test_none_that_can_be_graded_is_a_failure_with_its_reason(
+    tmp_path: Path, rows: Path, environment: dict[str, str]
+) -> None:
+    unknown = make_row("0" * 40, install_config=None, eval_script="true", log_parser="parse_log_pytest")
+    write_rows(rows, unknown)
+    failed = validate(tmp_path, environment, str(rows), "--repos", str(tmp_path / "repos"))
+    assert failed.returncode == 3
+    assert "cannot: nothing says how an environment for ada/adder 1.0 is made" in failed.stderr
+    assert "this machine can grade 0 of 1" in failed.stderr

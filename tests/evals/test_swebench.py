@@ -1,0 +1,189 @@
+"""Grading with swebench's own grader: gold, base, and all that a prediction can be wrong with."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from patchwright.errors import BenchmarkError
+from patchwright.evals.environments import Environments
+from patchwright.evals.grading import write_official_report
+from patchwright.evals.swebench import SweBench
+from patchwright.evals.trees import Trees, commit_all
+from patchwright.evals.validation import Validation, append_validation, read_validations, validated
+from patchwright.sandbox.settings import SandboxSettings
+from patchwright.schema.instance import Grade, Instance, Prediction
+from tests.conftest import git
+from tests.evals.adder import BUGGY, GOLD, make_mirror, make_row, write_rows
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # swebench's imports
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> SweBench:
+    base = make_mirror(tmp_path / "repos")
+    rows = write_rows(tmp_path / "adders.jsonl", make_row(base))
+    return benchmark_of(tmp_path, rows)
+
+
+def benchmark_of(tmp_path: Path, rows: Path, test_timeout_s: float = 60) -> SweBench:
+    trees = Trees(tmp_path / "cache", repos=tmp_path / "repos", url=None)
+    environments = Environments(tmp_path / "environments", path=os.defpath)
+    return SweBench(str(rows), trees, environments, sandbox=SandboxSettings(), test_timeout_s=test_timeout_s)
+
+
+def prediction(patch: str) -> Prediction:
+    return Prediction(instance_id="ada__adder-1", model_name_or_path="some/model", model_patch=patch)
+
+
+async def grade(benchmark: SweBench, patch: str, directory: Path) -> Grade:
+    directory.mkdir()
+    (instance,) = benchmark.instances()
+    found = await benchmark.grade(instance, prediction(patch), directory)
+    return found.model_copy(update={"duration_s": 0.0})
+
+
+async def test_a_work_tree_has_one_commit_and_nothing_of_the_future(benchmark: SweBench, tmp_path: Path) -> None:
+    (instance,) = benchmark.instances()
+    first = await benchmark.prepare(instance, tmp_path / "first")
+    second = await benchmark.prepare(instance, tmp_path / "second")
+    assert git(first.tree, "log", "--all", "--format=%s").splitlines() == ["Start"]
+    assert git(first.tree, "status", "--porcelain") == ""
+    assert git(first.tree, "rev-parse", "HEAD") == git(second.tree, "rev-parse", "HEAD")
+    assert sorted(git(first.tree, "ls-files").split()) == [".gitignore", "adder.py", "check_adder.py", "kept.log"]
+    assert "test_add" not in (first.tree / "check_adder.py").read_text()
+    assert first.test_command is None
+
+
+async def test_gold_is_resolved_and_base_is_not(benchmark: SweBench, tmp_path: Path) -> None:
+    (instance,) = benchmark.instances()
+    validation = await validated(benchmark, instance, tmp_path / "work")
+    assert validation.gradable, validation
+    assert validation.gold is not None
+    assert validation.gold.fail_to_pass == ("check_adder.py::test_add",)
+    assert validation.base is not None
+    assert (validation.base.fail_to_pass, validation.base.pass_to_pass_broken) == ((), ())
+
+
+async def test_tests_that_a_prediction_changes_are_put_back(benchmark: SweBench, tmp_path: Path) -> None:
+    cheating = (
+        "diff --git a/check_adder.py b/check_adder.py\n--- a/check_adder.py\n+++ b/check_adder.py\n"
+        "@@ -1,4 +1,5 @@\n import sys\n+print('PASSED check_adder.py::test_add')\n \n import adder\n \n"
+    )
+    found = await grade(benchmark, cheating, tmp_path / "work")
+    assert found == Grade(instance_id="ada__adder-1", resolved=False)
+
+
+async def test_what_breaks_a_test_that_passed_is_named(benchmark: SweBench, tmp_path: Path) -> None:
+    breaking = GOLD.replace("@@ -1,5 +1,5 @@", "@@ -1,6 +1,6 @@") + "-    return (a > 0) - (a < 0)\n+    return 0\n"
+    found = await grade(benchmark, breaking, tmp_path / "work")
+    assert found == Grade(
+        instance_id="ada__adder-1",
+        resolved=False,
+        fail_to_pass=("check_adder.py::test_add",),
+        pass_to_pass_broken=("check_adder.py::test_sign",),
+    )
+
+
+async def test_a_patch_with_shifted_context_applies_as_it_does_officially(benchmark: SweBench, tmp_path: Path) -> None:
+    shifted = GOLD.replace(" def sign(a):", " def sign(x):")
+    assert (await grade(benchmark, shifted, tmp_path / "work")).resolved
+
+
+async def test_a_patch_that_is_empty_or_does_not_apply_is_a_grade(benchmark: SweBench, tmp_path: Path) -> None:
+    empty = await grade(benchmark, "\n", tmp_path / "empty")
+    assert empty == Grade(instance_id="ada__adder-1", resolved=False, problem="the patch is empty")
+    unfit = await grade(benchmark, GOLD.replace("adder.py", "other.py"), tmp_path / "unfit")
+    assert not unfit.resolved
+    assert unfit.problem.startswith("the patch does not apply: ")
+
+
+async def test_tests_that_hang_or_say_nothing_are_a_grade(benchmark: SweBench, tmp_path: Path) -> None:
+    (instance,) = benchmark.instances()
+    for name, command, limit_s, problem in (
+        ("hangs", "sleep 60", 1.0, "the tests took more than 1 s"),
+        ("silent", "true", 60.0, "the log says nothing about the tests"),
+    ):
+        row = make_row(instance.base_commit, install_config={**make_row("")["install_config"], "test_cmd": command})
+        rows = write_rows(tmp_path / f"{name}.jsonl", row)
+        found = await grade(benchmark_of(tmp_path, rows, limit_s), GOLD, tmp_path / name)
+        assert not found.resolved
+        assert found.problem.startswith(problem)
+
+
+async def test_the_official_report_is_written_for_a_set(benchmark: SweBench, tmp_path: Path) -> None:
+    assert (await grade(benchmark, GOLD, tmp_path / "work")).resolved
+    (instance,) = benchmark.instances()
+    other = instance.model_copy(update={"instance_id": "ada__adder-2"})
+    predictions = [prediction(GOLD), prediction("").model_copy(update={"instance_id": "ada__adder-2"})]
+    reports = {instance.instance_id: tmp_path / "work" / "report.json"}
+    write_official_report([instance, other], predictions, reports, tmp_path / "official.json", run_id="night")
+    report = json.loads((tmp_path / "official.json").read_text())
+    assert report["resolved_ids"] == ["ada__adder-1"]
+    assert report["empty_patch_ids"] == ["ada__adder-2"]
+    assert report["total_instances"] == 2
+
+
+async def test_a_missing_repository_a_missing_recipe_and_a_missing_script_are_errors(
+    benchmark: SweBench, tmp_path: Path
+) -> None:
+    (instance,) = benchmark.instances()
+    for changes, sentence in (
+        ({"base_commit": "f" * 40}, "there is no repository ada/adder with commit ffffffffffff in "),
+        ({"install_config": None}, "nothing says how an environment for ada/adder 1.0 is made"),
+        ({"eval_script": ""}, "neither an eval_script nor a test_cmd"),
+        ({"log_parser": "parse_log_ada"}, "swebench has no log parser 'parse_log_ada'"),
+    ):
+        changed = instance.model_copy(update=changes)
+        with pytest.raises(BenchmarkError, match=sentence):
+            await benchmark.evaluate(changed, prediction(GOLD), tmp_path / "work")
+        validation = await validated(benchmark, changed, tmp_path / next(iter(changes)))
+        assert sentence in validation.why_not
+
+
+async def test_the_tree_of_smith_has_the_bug(tmp_path: Path) -> None:
+    make_mirror(tmp_path / "repos")
+    mended = git(tmp_path / "repos" / "ada__adder", "rev-parse", "HEAD").strip()
+    instance = Instance(
+        instance_id="smith-1",
+        repo=f"swesmith/ada__adder.{mended[:8]}",
+        base_commit=mended[:8],
+        problem_statement="",
+        patch=GOLD,
+    )
+    trees = Trees(tmp_path / "cache", repos=tmp_path / "repos", url=None)
+    await trees.lay_out(instance, tmp_path / "tree")
+    await commit_all(tmp_path / "tree")
+    assert (tmp_path / "tree" / "adder.py").read_text() == BUGGY
+
+
+async def test_mirrors_are_found_by_every_layout(tmp_path: Path) -> None:
+    base = make_mirror(tmp_path / "made")
+    instance = Instance(instance_id="a", repo="ada/adder", base_commit=base, problem_statement="", patch=GOLD)
+    layouts = ("ada__adder", "ada/adder", "ada+adder/repo", "adder", "adder.git", "grace+adder/repo", "grace__adder")
+    for number, layout in enumerate(layouts):
+        repos = tmp_path / f"{number}"
+        (repos / layout).parent.mkdir(parents=True)
+        git(tmp_path, "clone", "--quiet", *(["--bare"] if number % 2 else []), "made/ada__adder", str(repos / layout))
+        await Trees(tmp_path / "cache", repos=repos, url=None).lay_out(instance, tmp_path / f"tree-{number}")
+        assert (tmp_path / f"tree-{number}" / "adder.py").read_text() == BUGGY
+
+
+async def test_a_repository_is_cloned_where_no_mirror_has_it(tmp_path: Path) -> None:
+    base = make_mirror(tmp_path / "remote" / "ada")
+    git(tmp_path / "remote" / "ada" / "ada__adder", "config", "uploadpack.allowAnySHA1InWant", "true")
+    instance = Instance(instance_id="a", repo="ada/ada__adder", base_commit=base, problem_statement="", patch=GOLD)
+    trees = Trees(tmp_path / "cache", url=f"file://{tmp_path}/remote/{{repo}}")
+    await trees.lay_out(instance, tmp_path / "tree")
+    assert (tmp_path / "tree" / "adder.py").read_text() == BUGGY
+
+
+def test_verdicts_outlive_an_interruption(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.jsonl"
+    first, second = (Validation(instance_id=name, repo="a/b", version="1") for name in "ab")
+    append_validation(file, first)
+    file.write_bytes(file.read_bytes() + b'{"instance_id": "cut of')
+    assert read_validations(file) == {"a": first}
+    append_validation(file, second)
+    assert read_validations(file) == {"a": first, "b": second}
