@@ -8,7 +8,7 @@ from patchwright.evals.forge.snippets import Snippet, snippet_of
 from patchwright.evals.forge.trial import Printed, Project, printed
 from patchwright.sandbox.base import Sandbox
 
-TESTS_TRIED = 6
+TESTS_TRIED = 16
 _LONGEST_OUTPUT = 1_500
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}|/tmp/|\btest_")
 
@@ -35,7 +35,8 @@ class Showing:
         `passing` are all the tests of the right tree, in their order. Raises SandboxError.
         """
         snippets = [snippet_of(self.project.tree, test, _position(test, passing)) for test in tests]
-        candidates = sorted((each for each in snippets if each and self._says_nothing(each.text)), key=_size)
+        different = {each.text: each for each in snippets if each}
+        candidates = sorted((each for each in different.values() if self._says_nothing(each.text)), key=_size)
         async with self.project.opened() as right, self.project.opened(changed) as broken:
             for snippet in candidates[:TESTS_TRIED]:
                 if await self._shows(snippet, right, broken):
