@@ -29,7 +29,9 @@ from patchwright.evals.run.runner import Runner
 from patchwright.evals.run.tally import Tally
 from patchwright.evals.run.work import Here, Place
 from patchwright.evals.scaffolds.base import Scaffold
+from patchwright.evals.scaffolds.foreign import Foreign
 from patchwright.evals.scaffolds.patchwright import Patchwright
+from patchwright.evals.scaffolds.recipes import RECIPES
 from patchwright.schema.attempt import Attempt, RunFacts
 from patchwright.schema.instance import Instance
 
@@ -173,8 +175,10 @@ def scaffold_named(name: str, settings: Settings, engine: Engine) -> Scaffold:
     match name:
         case "run" | "resolve":
             return Patchwright(name, settings.state_dir, settings.sandbox, variables(settings, os.environ))
+        case _ if name in RECIPES:
+            return Foreign(name, engine, settings.data_dir / "scaffolds", settings.sandbox, dict(os.environ))
         case _:
-            raise ConfigError(f"no scaffold {name}", hint="there are run, resolve")
+            raise ConfigError(f"no scaffold {name}", hint=f"there are run, resolve, {', '.join(RECIPES)}")
 
 
 def variables(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:

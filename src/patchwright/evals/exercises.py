@@ -143,7 +143,8 @@ async def _apply(tree: Path, patch: str) -> None:
     """Raises GitError when it does not apply."""
     git = Git(tree)
     await git.run("init", "--quiet")
-    await git.run("apply", "--whitespace=nowarn", "-", stdin=patch.encode("utf-8", "surrogateescape"))
+    if patch.strip():
+        await git.run("apply", "--whitespace=nowarn", "-", stdin=patch.encode("utf-8", "surrogateescape"))
 
 
 def _take_over(names: Sequence[str], source: Path, target: Path) -> None:
