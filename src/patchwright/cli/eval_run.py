@@ -176,7 +176,8 @@ def scaffold_named(name: str, settings: Settings, engine: Engine) -> Scaffold:
         case "run" | "resolve":
             return Patchwright(name, settings.state_dir, settings.sandbox, variables(settings, os.environ))
         case _ if name in RECIPES:
-            return Foreign(name, engine, settings.data_dir / "scaffolds", settings.sandbox, dict(os.environ))
+            environments = settings.data_dir / "scaffolds"
+            return Foreign(name, RECIPES[name], engine, environments, settings.sandbox, dict(os.environ))
         case _:
             raise ConfigError(f"no scaffold {name}", hint=f"there are run, resolve, {', '.join(RECIPES)}")
 

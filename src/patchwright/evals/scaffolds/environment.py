@@ -44,8 +44,9 @@ class Environment:
         uv = _uv()
         found = {**variables, "PATH": _with_pyenv(variables.get("PATH", os.defpath))}
         await _run([uv, "venv", "--quiet", "--python", self.python, str(place)], found)
-        install = [uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python")]
-        await _run([*install, *self.requirements], found)
+        if self.requirements:
+            install = [uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python")]
+            await _run([*install, *self.requirements], found)
 
     def _hash(self) -> str:
         return hashlib.sha256(repr((self.python, self.requirements)).encode()).hexdigest()[:8]

@@ -16,7 +16,7 @@ from patchwright.evals.scaffolds.events import last_line
 from patchwright.evals.scaffolds.gateway import Meter, gateway
 from patchwright.evals.scaffolds.patch import Recording
 from patchwright.evals.scaffolds.patchwright import sandboxed
-from patchwright.evals.scaffolds.recipes import CONTEXT_TOKENS, RECIPES, Errand, Recipe, Start
+from patchwright.evals.scaffolds.recipes import CONTEXT_TOKENS, Errand, Recipe, Start
 from patchwright.repo.git import Git
 from patchwright.sandbox.base import CommandResult
 from patchwright.sandbox.kinds import open_sandbox
@@ -39,6 +39,7 @@ class Foreign:
     """The scaffold of a recipe. What it sees is the work tree, its own programs and the instance's."""
 
     name: str
+    recipe: Recipe = field(repr=False)
     engine: Engine
     environments: Path
     """Where the environments of scaffolds are kept."""
@@ -47,16 +48,15 @@ class Foreign:
     """For uv, which makes the environment: certificates, proxies, indexes."""
 
     async def attempt(self, instance: Instance, workspace: Workspace, terms: Terms, directory: Path) -> Outcome:
-        recipe = RECIPES[self.name]
-        environment = await recipe.environment.made(self.environments, self.variables)
+        environment = await self.recipe.environment.made(self.environments, self.variables)
         endpoint = await self.engine.connect()
-        await _settle_git(workspace.tree, recipe.leaves)
+        await _settle_git(workspace.tree, self.recipe.leaves)
         # Short, for the socket's sake.
         with TemporaryDirectory(prefix="patchwright-", ignore_cleanup_errors=True) as scratch:
             recording = await Recording.start(workspace.tree, Path(scratch) / "state")
             files = Path(scratch) / "files"
             files.mkdir()
-            start = _start(recipe, _errand(instance, workspace, terms, endpoint, environment, files))
+            start = _start(self.recipe, _errand(instance, workspace, terms, endpoint, environment, files))
             started = time.monotonic()
             settings = self._settings(workspace, start, files, environment)
             async with open_sandbox("bubblewrap", workspace.tree, settings) as sandbox:
