@@ -4,6 +4,7 @@ The key stays outside, the model's name is set, and every answer is asked to say
 """
 
 import json
+import socket
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -37,14 +38,15 @@ class Meter:
 
 
 @contextmanager
-def gateway(socket: Path, endpoint: Endpoint) -> Generator[Meter]:
-    """Serves the endpoint at `socket`, whose name has at most 107 bytes. Counts in the Meter."""
+def gateway(path: Path, endpoint: Endpoint) -> Generator[Meter]:
+    """Serves the endpoint at the Unix socket `path`, of at most 107 bytes. Counts in the Meter."""
     meter = Meter()
     # A proxy from the environment must not see a request to loopback.
     local = endpoint.base_url.startswith("http://")
     with httpx.Client(timeout=TIMEOUT_S, trust_env=not local) as client:
-        server = _Server(str(socket), _Handler)
+        server = _Server(str(path), _Handler)
         server.client, server.endpoint, server.meter = client, endpoint, meter
+        server.connections = []
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
@@ -52,6 +54,7 @@ def gateway(socket: Path, endpoint: Endpoint) -> Generator[Meter]:
         finally:
             server.shutdown()
             server.server_close()
+            server.hang_up()
             thread.join()
 
 
@@ -61,6 +64,19 @@ class _Server(ThreadingMixIn, UnixStreamServer):
     client: httpx.Client
     endpoint: Endpoint
     meter: Meter
+    connections: list[socket.socket]
+    """To the endpoint, all that there ever were."""
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """httpcore's account of what it does."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self.connections.append(info["return_value"].get_extra_info("socket"))
+
+    def hang_up(self) -> None:
+        """An engine computes on for who still listens: closing the client alone does not wake a thread that reads."""
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A scaffold that hangs up in the middle of an answer is none of our errors."""
@@ -88,7 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
         content = _amended(body, endpoint.model)
         try:
-            with self.server.client.stream(self.command, url, content=content, headers=headers) as response:
+            with self.server.client.stream(
+                self.command, url, content=content, headers=headers, extensions={"trace": self.server.watch}
+            ) as response:
                 self._answer(response)
         except httpx.TransportError as error:
             with suppress(OSError):
