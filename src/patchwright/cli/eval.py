@@ -4,11 +4,9 @@ import typer
 
 from patchwright.cli.eval_forge import forge
 from patchwright.cli.eval_report import compare, report, view
+from patchwright.cli.eval_run import run
 from patchwright.cli.eval_validate import validate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Measure models and scaffolds on benchmarks.")
-app.command()(validate)
-app.command()(forge)
-app.command()(report)
-app.command()(compare)
-app.command()(view)
+for command in (validate, forge, run, report, compare, view):
+    app.command()(command)

@@ -127,8 +127,11 @@ class EngineFiles:
 
 
 def engines_directory(state_dir: Path) -> Path:
-    """Where the engines' files are; made if need be, for the owner alone."""
-    directory = state_dir / "engines"
+    """Where the engines' files are; made if need be, for the owner alone.
+
+    Symlinks are followed: an engine outlives a state directory that borrows it.
+    """
+    directory = (state_dir / "engines").resolve()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
     return directory

@@ -20,6 +20,8 @@ class Workspace:
     """Further variables that its commands need."""
     readable: tuple[Path, ...] = ()
     """Where the environment is: what a sandbox must show, read-only."""
+    hidden: tuple[Path, ...] = ()
+    """What gives the answers away: what a sandbox must not show."""
     test_command: str | None = None
     """The tests that the one who works on it may run; None where there are none to run."""
 
@@ -27,7 +29,8 @@ class Workspace:
 class Benchmark(Protocol):
     """Instances that can be made ready and graded. A directory that is handed in is empty, and the caller's."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def instances(self) -> Sequence[Instance]:
         """All of them, in an order that is always the same. Raises BenchmarkError and RecordError."""
@@ -38,7 +41,8 @@ class Benchmark(Protocol):
         ...
 
     async def grade(self, instance: Instance, prediction: Prediction, directory: Path) -> Grade:
-        """The verdict on a prediction, from a fresh tree below `directory`.
+        """The verdict on a prediction, from a fresh tree below `directory`; what the tests said, if it is kept, in
+        `directory / "grading.log"`.
 
         A patch that does not apply or whose tests say nothing is a Grade with a problem. Raises BenchmarkError
         when the tests could not be started at all, and SandboxError.

@@ -27,7 +27,7 @@ class Snippet:
     def text(self) -> str:
         """The program, with no more of the modules than it needs."""
         needed: list[ast.stmt] = []
-        pending, known = used_names(self.body), set[str]()
+        pending, known = used_names(self.body), {name for each in self.body for name in bound_names(each)}
         while pending - known:
             name = min(pending - known)
             known.add(name)

@@ -1,0 +1,195 @@
+"""`patchwright eval run`: every instance of a benchmark, worked on by one scaffold with one model, and graded."""
+
+import asyncio
+import json
+import os
+import platform
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from patchwright import __version__
+from patchwright.cli.assemble import engine_of
+from patchwright.cli.eval_progress import showing
+from patchwright.cli.exit_codes import DONE, INTERRUPTED
+from patchwright.cli.interrupts import interrupts
+from patchwright.config import CONFIG_FILE_VARIABLE, Settings, load_settings
+from patchwright.engines.base import Engine
+from patchwright.errors import ConfigError
+from patchwright.evals.base import Benchmark
+from patchwright.evals.exercises import Exercises, check_pytest
+from patchwright.evals.registry import benchmark_named
+from patchwright.evals.run.directory import RunDirectory
+from patchwright.evals.run.on_ray import OnRay, Reservation, cluster
+from patchwright.evals.run.runner import Runner
+from patchwright.evals.run.tally import Tally
+from patchwright.evals.run.work import Here, Place
+from patchwright.evals.scaffolds.base import Scaffold
+from patchwright.evals.scaffolds.foreign import Foreign
+from patchwright.evals.scaffolds.patchwright import Patchwright
+from patchwright.evals.scaffolds.recipes import RECIPES
+from patchwright.schema.attempt import Attempt, RunFacts
+from patchwright.schema.instance import Instance
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line said."""
+
+    benchmark: str
+    scaffold: str
+    attempts: int
+    workers: int
+    time_limit_s: float
+    only: tuple[str, ...]
+    limit: int | None
+    out: Path
+    retry_errors: bool
+    ray: str | None
+    reservation: Reservation
+
+
+def run(
+    benchmark: Annotated[
+        str, typer.Argument(help="quixbugs:DIR, polyglot:DIR, exercism:DIR or humanevalfix:FILE.", metavar="BENCH")
+    ],
+    out: Annotated[Path, typer.Option(help="The run's directory; with one that is there, the run goes on.")],
+    scaffold: Annotated[
+        str, typer.Option(help="Whose agent works: `run` and `resolve` are Patchwright's; see docs/eval-run.md.")
+    ] = "run",
+    model: Annotated[str | None, typer.Option(help="See `patchwright model list`; or a .gguf file.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible endpoint to use instead.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="The variable that holds the endpoint's key.")] = None,
+    attempts: Annotated[int, typer.Option(min=1, help="Attempts at each instance.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Attempts at once.")] = 1,
+    time_limit: Annotated[float, typer.Option(min=1, help="Seconds for each attempt, grading not counted.")] = 600,
+    only: Annotated[str, typer.Option(help="These instances alone: ids, or what stands after `__`, by commas.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many instances.")] = None,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Make the attempts again that ended with an error.")
+    ] = False,
+    ray: Annotated[
+        str | None, typer.Option(help="Work on the Ray cluster at this address; `local` starts one.", metavar="ADDRESS")
+    ] = None,
+    ray_cpus: Annotated[float, typer.Option(min=0, help="CPUs that a task on Ray holds.")] = 1.0,
+    ray_memory: Annotated[float, typer.Option(min=0, help="GiB of memory that a task on Ray holds.")] = 2.0,
+) -> None:
+    """Let a scaffold work on the instances of BENCH, and grade what it makes of them.
+
+    An attempt that is over is kept: when the run is interrupted, the same command goes on with the rest. Exit codes:
+    0 all attempts are over, 2 usage, 3 infrastructure, 130 interrupted.
+    """
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    options = Options(
+        benchmark=benchmark,
+        scaffold=scaffold,
+        attempts=attempts,
+        workers=workers,
+        time_limit_s=time_limit,
+        only=tuple(filter(None, only.split(","))),
+        limit=limit,
+        out=out,
+        retry_errors=retry_errors,
+        ray=ray,
+        reservation=Reservation(ray_cpus, int(ray_memory * 2**30)),
+    )
+    raise typer.Exit(asyncio.run(_run(options, settings)))
+
+
+async def _run(options: Options, settings: Settings) -> int:
+    benchmark = benchmark_named(options.benchmark, settings.sandbox.path)
+    if isinstance(benchmark, Exercises):
+        await check_pytest(benchmark.path)
+    instances = chosen(benchmark.instances(), options.only, options.limit)
+    engine = engine_of(settings)
+    scaffold = scaffold_named(options.scaffold, settings, engine)
+    endpoint = await engine.connect()
+    facts = RunFacts(
+        name=options.out.resolve().name,
+        benchmark=benchmark.name,
+        model=endpoint.model,
+        scaffold=scaffold.name,
+        attempts=options.attempts,
+        time_limit_s=options.time_limit_s,
+        instance_ids=tuple(instance.instance_id for instance in instances),
+        machine=f"{platform.node()}, {os.cpu_count()} cores",
+        patchwright=__version__,
+    )
+    directory = RunDirectory(options.out)
+    with directory.open(facts), _place(options, benchmark, scaffold) as place:
+        if options.retry_errors:
+            directory.forget_errors()
+        attempts = Runner(facts, instances, directory, place).run(options.workers)
+        return await _consume(attempts, Tally.of(facts, directory.attempts()))
+
+
+async def _consume(attempts: AsyncGenerator[Attempt], tally: Tally) -> int:
+    stop = asyncio.Event()
+    with interrupts(stop), showing(tally) as show:
+        stopped = asyncio.create_task(stop.wait())
+        async with aclosing(attempts):
+            while not stop.is_set():
+                following = asyncio.ensure_future(anext(attempts, None))
+                await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if not following.done():
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
+                elif (attempt := following.result()) is None:
+                    break
+                else:
+                    tally.add(attempt)
+                    show(attempt)
+        stopped.cancel()
+    return INTERRUPTED if stop.is_set() else DONE
+
+
+@contextmanager
+def _place(options: Options, benchmark: Benchmark, scaffold: Scaffold) -> Generator[Place]:
+    here = Here(benchmark, scaffold)
+    if options.ray is None:
+        yield here
+        return
+    with cluster(options.ray, options.reservation):
+        yield OnRay(here, options.reservation)
+
+
+def chosen(instances: Sequence[Instance], only: Sequence[str], limit: int | None) -> Sequence[Instance]:
+    """Those that were named, in the benchmark's order. Raises ConfigError for a name that none of them has."""
+    names = {instance.instance_id: _names(instance) for instance in instances}
+    for name in only:
+        if not any(name in known for known in names.values()):
+            raise ConfigError(f"the benchmark has no instance {name}")
+    return [each for each in instances if not only or names[each.instance_id].intersection(only)][:limit]
+
+
+def _names(instance: Instance) -> set[str]:
+    return {instance.instance_id, instance.instance_id.partition("__")[2]}
+
+
+def scaffold_named(name: str, settings: Settings, engine: Engine) -> Scaffold:
+    """Raises ConfigError for a name that nobody knows."""
+    match name:
+        case "run" | "resolve":
+            return Patchwright(name, settings.state_dir, settings.sandbox, variables(settings, os.environ))
+        case _ if name in RECIPES:
+            environments = settings.data_dir / "scaffolds"
+            return Foreign(name, RECIPES[name], engine, environments, settings.sandbox, dict(os.environ))
+        case _:
+            raise ConfigError(f"no scaffold {name}", hint=f"there are run, resolve, {', '.join(RECIPES)}")
+
+
+def variables(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which a Patchwright process comes to these settings, whatever its config file says."""
+    others = {name: value for name, value in environment.items() if not name.startswith("PATCHWRIGHT_")}
+    if settings.api_key_env:
+        others |= {name: value for name, value in environment.items() if name == settings.api_key_env}
+    known = json.loads(settings.model_dump_json(exclude={"hf_token"}, exclude_unset=True, exclude_none=True))
+    own = {
+        f"PATCHWRIGHT_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in known.items()
+    }
+    return {**others, **own, CONFIG_FILE_VARIABLE: os.devnull}

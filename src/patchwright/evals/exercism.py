@@ -1,0 +1,66 @@
+"""Exercism's Python track, and the part of it that is in Aider's polyglot benchmark: programs to be written."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from patchwright.errors import BenchmarkError
+from patchwright.evals.exercises import Exercise, Exercises, gold_patch, text_of
+from patchwright.schema.instance import Instance
+
+_INSTRUCTIONS = ("introduction.md", "instructions.md", "instructions.append.md")
+
+
+class _Files(BaseModel):
+    solution: tuple[str, ...]
+    test: tuple[str, ...]
+    example: tuple[str, ...] = ()
+    editor: tuple[str, ...] = ()
+    """Further files that the tests need."""
+
+
+class _Config(BaseModel):
+    """What is needed of .meta/config.json."""
+
+    files: _Files
+
+
+def polyglot(checkout: Path, path: str) -> Exercises:
+    """The Python exercises of a checkout of github.com/Aider-AI/polyglot-benchmark. Raises BenchmarkError."""
+    practice = checkout / "python" / "exercises" / "practice"
+    return _exercises("polyglot", "Aider-AI/polyglot-benchmark", practice, path)
+
+
+def exercism(checkout: Path, path: str) -> Exercises:
+    """The practice exercises of a checkout of github.com/exercism/python. Raises BenchmarkError."""
+    return _exercises("exercism", "exercism/python", checkout / "exercises" / "practice", path)
+
+
+def _exercises(name: str, repo: str, practice: Path, path: str) -> Exercises:
+    """Each exercise is its instructions, its stub and its tests; the tests are there, and are the test command."""
+    configs = sorted(practice.glob("*/.meta/config.json"))
+    if not configs:
+        raise BenchmarkError(f"{practice} holds no exercises", hint=f"name a checkout of github.com/{repo}")
+    exercises = [_exercise(name, repo, config) for config in configs]
+    return Exercises(name, exercises, path, hidden=(practice.resolve(),))
+
+
+def _exercise(name: str, repo: str, config: Path) -> Exercise:
+    root = config.parent.parent
+    try:
+        named = _Config.model_validate_json(text_of(config)).files
+    except ValidationError as error:
+        raise BenchmarkError(f"{config}: {error.errors(include_url=False)[0]['msg'].lower()}") from None
+    files = {each: text_of(root / each) for each in (*named.solution, *named.test, *named.editor)}
+    examples = dict(zip(named.solution, (text_of(root / each) for each in named.example), strict=False))
+    parts = [root / ".docs" / part for part in _INSTRUCTIONS]
+    instructions = "\n".join(text_of(part) for part in parts if part.exists())
+    instance = Instance(
+        instance_id=f"{name}__{root.name}",
+        repo=repo,
+        base_commit="",
+        problem_statement=f"{instructions}\nWrite it in {', '.join(named.solution)}, for the tests in "
+        f"{', '.join(named.test)} to pass. Do not rename what is there: the tests call it.",
+        patch=gold_patch(files, examples),
+    )
+    return Exercise(instance, files, solution=named.solution, tests=named.test)

@@ -1,0 +1,69 @@
+"""HumanEvalFix (Muennighoff et al., 2023, OctoPack): HumanEval's functions with a bug, from HumanEvalPack's rows."""
+
+import re
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from patchwright.errors import BenchmarkError, RecordError
+from patchwright.evals.exercises import Exercise, Exercises, gold_patch
+from patchwright.schema.instance import Instance
+
+
+class _Row(BaseModel):
+    """What is needed of a row; the others concern the pack's other tasks."""
+
+    task_id: str
+    """Python/0"""
+    entry_point: str
+    declaration: str
+    """Imports and the signature, without the docstring."""
+    buggy_solution: str
+    canonical_solution: str
+    test: str
+    """Defines `check`, and may call it."""
+
+
+def humanevalfix(file: Path, path: str) -> Exercises:
+    """Each function becomes a small repository with its tests. Raises BenchmarkError and RecordError."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{file}: {error}") from None
+    rows = [_row(line, file, number) for number, line in enumerate(lines, 1) if line.strip()]
+    return Exercises("humanevalfix", [_exercise(row) for row in rows], path, hidden=(file.resolve(),))
+
+
+def _row(line: str, file: Path, number: int) -> _Row:
+    try:
+        return _Row.model_validate_json(line)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise RecordError(f"{file}:{number}: {where}: {problem['msg'].lower()}") from None
+
+
+def _exercise(row: _Row) -> Exercise:
+    source, test = f"{row.entry_point}.py", f"test_{row.entry_point}.py"
+    files = {source: _program(row.declaration, row.buggy_solution), test: _tests(row)}
+    instance = Instance(
+        instance_id=f"humanevalfix__{re.sub(r'[^A-Za-z0-9]+', '-', row.task_id)}",
+        repo="bigcode/humanevalpack",
+        base_commit="",
+        problem_statement=f"Fix the bug in `{row.entry_point}` in {source}: its tests in {test} fail.",
+        patch=gold_patch(files, {source: _program(row.declaration, row.canonical_solution)}),
+    )
+    return Exercise(instance, files, solution=(source,), tests=(test,))
+
+
+def _program(declaration: str, body: str) -> str:
+    return f"{declaration.strip(chr(10))}\n{body.strip(chr(10))}\n"
+
+
+def _tests(row: _Row) -> str:
+    """The row's `check`, called by a test and not when the module is imported."""
+    called = re.compile(rf"^check\({re.escape(row.entry_point)}\)\s*$", re.MULTILINE)
+    return (
+        f"from {row.entry_point} import *\nfrom {row.entry_point} import {row.entry_point}\n\n"
+        f"{called.sub('', row.test).strip()}\n\n\ndef test_{row.entry_point}():\n    check({row.entry_point})\n"
+    )

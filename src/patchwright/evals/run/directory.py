@@ -1,0 +1,136 @@
+"""The directory of a run: what it is, and each attempt, whole or not there at all."""
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from patchwright.errors import BenchmarkError, ConfigError, RecordError
+from patchwright.schema.attempt import Attempt, RunFacts
+
+_SAME = ("benchmark", "model", "scaffold", "attempts", "time_limit_s", "instance_ids", "excluded", "patchwright")
+"""The facts that make a run the same run. Its directory may move, and go on at another machine."""
+
+_SAFE_NAME = re.compile(r"[\w+=@-][\w.+=@-]*")
+
+
+class RunDirectory:
+    """One run on disk, for whoever holds it open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+
+    @contextmanager
+    def open(self, facts: RunFacts) -> Generator[None]:
+        """Holds the run, a new one or the one that is there already, against every other runner.
+
+        Raises ConfigError when somebody else holds it or when it is a run of something else, and RecordError when
+        its facts cannot be read.
+        """
+        _check_names(facts)
+        self._make()
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._acquire(descriptor)
+            self._settle(facts)
+            shutil.rmtree(self.work, ignore_errors=True)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @property
+    def work(self) -> Path:
+        """Where work trees are while an attempt goes on. What a killed runner left here is of no use to anyone."""
+        return self.path / "work"
+
+    def attempt_directory(self, instance_id: str, number: int) -> Path:
+        return self.path / "attempts" / instance_id / str(number)
+
+    def is_over(self, instance_id: str, number: int) -> bool:
+        return (self.attempt_directory(instance_id, number) / "attempt.json").exists()
+
+    def attempts(self) -> Iterator[Attempt]:
+        """Those that are over, one at a time: a thousand patches need not fit into memory. Raises RecordError."""
+        for path in sorted(self.path.glob("attempts/*/*/attempt.json")):
+            try:
+                yield Attempt.model_validate_json(path.read_bytes())
+            except ValidationError as error:
+                raise RecordError(f"{path}: {error.errors(include_url=False)[0]['msg'].lower()}") from None
+
+    def keep(self, attempt: Attempt) -> None:
+        """From here on the attempt is over."""
+        directory = self.attempt_directory(attempt.instance_id, attempt.number)
+        directory.mkdir(parents=True, exist_ok=True)
+        _write_whole(directory / "patch.diff", attempt.patch)
+        _write_whole(directory / "attempt.json", attempt.model_dump_json(indent=2))
+
+    def forget_errors(self) -> int:
+        """Removes the attempts that ended with an error, so that they are made again; how many there were."""
+        errors = [attempt for attempt in self.attempts() if attempt.exit_reason == "error"]
+        for attempt in errors:
+            (self.attempt_directory(attempt.instance_id, attempt.number) / "attempt.json").unlink()
+        return len(errors)
+
+    def _make(self) -> None:
+        try:
+            (self.path / "attempts").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{self.path}: {(error.strerror or str(error)).lower()}") from None
+
+    def _acquire(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another runner is at work in {self.path}", hint="wait for it to end, or name another directory"
+            ) from None
+
+    def _settle(self, facts: RunFacts) -> None:
+        """The facts are written when the run is new, and must be the same when it is not."""
+        path = self.path / "run.json"
+        if not path.exists():
+            _write_whole(path, facts.model_dump_json(indent=2))
+            return
+        try:
+            there = RunFacts.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise RecordError(f"{path}: {error.errors(include_url=False)[0]['msg'].lower()}") from None
+        for name in _SAME:
+            before, now = there.model_dump()[name], facts.model_dump()[name]
+            if before != now:
+                raise ConfigError(
+                    f"{self.path} holds another run: its {name} {_difference(before, now)}",
+                    hint="name another directory with --out",
+                )
+
+
+def _difference(before: object, now: object) -> str:
+    short = isinstance(before, str | int | float) and isinstance(now, str | int | float)
+    return f"is {before}, not {now}" if short else "are others"
+
+
+def _check_names(facts: RunFacts) -> None:
+    """An instance's id is the name of a directory."""
+    for instance_id in facts.instance_ids:
+        if not _SAFE_NAME.fullmatch(instance_id):
+            raise BenchmarkError(f"{instance_id!r} cannot be the name of a directory")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """The file appears with all of its contents, and is there after the power has failed."""
+    draft = path.with_name(f".{path.name}.new")
+    with draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,1 @@
+"""Scaffolds: whose agent works on an instance, and how."""

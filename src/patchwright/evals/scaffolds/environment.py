@@ -1,0 +1,101 @@
+"""A scaffold's own Python environment: made by uv once, whole or not at all, and found again."""
+
+import asyncio
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchwright.errors import BenchmarkError
+
+POLL_S = 0.5
+LAST_WORDS_CHARS = 600
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What is to be in it."""
+
+    name: str
+    python: str
+    """Its version, "3.12"."""
+    requirements: tuple[str, ...]
+
+    async def made(self, directory: Path, variables: Mapping[str, str]) -> Path:
+        """The environment below `directory`; made now, with uv, when it is not there.
+
+        Raises BenchmarkError with uv's own words when it cannot be made.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        place = directory / f"{self.name}-{self._hash()}"
+        async with _locked(place.with_suffix(".lock")):
+            if not (place / "complete").exists():
+                shutil.rmtree(place, ignore_errors=True)  # a virtual environment cannot be moved into its place
+                await self._make(place, variables)
+                (place / "complete").touch()
+        return place
+
+    async def _make(self, place: Path, variables: Mapping[str, str]) -> None:
+        uv = _uv()
+        found = {**variables, "PATH": _with_pyenv(variables.get("PATH", os.defpath))}
+        await _run([uv, "venv", "--quiet", "--python", self.python, str(place)], found)
+        if self.requirements:
+            install = [uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python")]
+            await _run([*install, *self.requirements], found)
+
+    def _hash(self) -> str:
+        return hashlib.sha256(repr((self.python, self.requirements)).encode()).hexdigest()[:8]
+
+
+def interpreter_home(environment: Path) -> Path:
+    """The installation that the environment's Python belongs to: without it, nothing in there runs."""
+    return (environment / "bin" / "python").resolve().parent.parent
+
+
+def _uv() -> str:
+    if importlib.util.find_spec("uv"):
+        from uv import find_uv_bin
+
+        return find_uv_bin()
+    if found := shutil.which("uv"):
+        return found
+    raise BenchmarkError("uv is not installed, which makes a scaffold's environment", hint="pip install uv")
+
+
+def _with_pyenv(path: str) -> str:
+    """uv looks for Pythons on PATH, and pyenv keeps there only the one that is chosen now."""
+    root = Path.home() / ".pyenv" / "versions"
+    return ":".join([path, *sorted(str(version / "bin") for version in root.glob("*"))])
+
+
+async def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command, env=dict(variables), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        _, said = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        words = said.decode("utf-8", "replace").strip()[-LAST_WORDS_CHARS:]
+        raise BenchmarkError(f"uv {command[1]} failed: {words}")
+
+
+@asynccontextmanager
+async def _locked(path: Path) -> AsyncGenerator[None]:
+    """Polls: a thread that waits for a lock cannot be cancelled."""
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(POLL_S)
+        yield

@@ -1,0 +1,159 @@
+"""The model's endpoint on a Unix socket: for a sandbox that has no network, and to count what a scaffold asks.
+
+The key stays outside, the model's name is set, and every answer is asked to say how many tokens it took.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
+
+import httpx
+
+from patchwright.policy.completion import WireUsage, usage_of
+from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.messages import Usage
+
+TIMEOUT_S = 3600.0
+"""For one answer: the attempt's own limit is what ends a scaffold that waits."""
+
+
+class Meter:
+    """How often the model was asked, and what its answers took, as far as the endpoint says."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.usage = Usage()
+        self._lock = threading.Lock()
+
+    def add(self, usage: Usage) -> None:
+        with self._lock:
+            self.steps += 1
+            self.usage += usage
+
+
+@contextmanager
+def gateway(path: Path, endpoint: Endpoint) -> Generator[Meter]:
+    """Serves the endpoint at the Unix socket `path`, of at most 107 bytes. Counts in the Meter."""
+    meter = Meter()
+    # A proxy from the environment must not see a request to loopback.
+    local = endpoint.base_url.startswith("http://")
+    with httpx.Client(timeout=TIMEOUT_S, trust_env=not local) as client:
+        server = _Server(str(path), _Handler)
+        server.client, server.endpoint, server.meter = client, endpoint, meter
+        server.connections = []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield meter
+        finally:
+            server.shutdown()
+            server.server_close()
+            server.hang_up()
+            thread.join()
+
+
+class _Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+    client: httpx.Client
+    endpoint: Endpoint
+    meter: Meter
+    connections: list[socket.socket]
+    """To the endpoint, all that there ever were."""
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """httpcore's account of what it does."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self.connections.append(info["return_value"].get_extra_info("socket"))
+
+    def hang_up(self) -> None:
+        """An engine computes on for who still listens: closing the client alone does not wake a thread that reads."""
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A scaffold that hangs up in the middle of an answer is none of our errors."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Passes a request on, and the answer back as it comes; HTTP/1.0, so that its end is the connection's."""
+
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def do_GET(self) -> None:
+        self._pass_on(b"")
+
+    def do_POST(self) -> None:
+        self._pass_on(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Silent."""
+
+    def _pass_on(self, body: bytes) -> None:
+        endpoint = self.server.endpoint
+        url = endpoint.base_url + self.path.removeprefix("/v1")
+        headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
+        if endpoint.api_key:
+            headers["Authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
+        content = _amended(body, endpoint.model)
+        try:
+            with self.server.client.stream(
+                self.command, url, content=content, headers=headers, extensions={"trace": self.server.watch}
+            ) as response:
+                self._answer(response)
+        except httpx.TransportError as error:
+            with suppress(OSError):
+                self.send_error(502, type(error).__name__)
+
+    def _answer(self, response: httpx.Response) -> None:
+        self.send_response(response.status_code)
+        self.send_header("Content-Type", response.headers.get("Content-Type", "application/json"))
+        self.end_headers()
+        usage: Usage | None = None
+        for line in _lines(response):
+            self.wfile.write(line)
+            usage = _usage_in(line) or usage
+        if response.is_success and self.path.endswith("/completions"):
+            self.server.meter.add(usage or Usage())
+
+
+def _amended(body: bytes, model: str) -> bytes:
+    """The request with the model's own name, and asking for its usage; anything else as it is."""
+    try:
+        request: dict[str, Any] = json.loads(body)
+    except ValueError:
+        return body
+    if "messages" not in request and "prompt" not in request:
+        return body
+    request["model"] = model
+    if request.get("stream"):
+        request["stream_options"] = {"include_usage": True}
+    return json.dumps(request).encode()
+
+
+def _lines(response: httpx.Response) -> Iterator[bytes]:
+    """The body, cut after each newline as it arrives."""
+    rest = b""
+    for chunk in response.iter_bytes():
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    if rest:
+        yield rest
+
+
+def _usage_in(line: bytes) -> Usage | None:
+    """Of an answer, or of an event of one that is streamed; None where it says nothing of it."""
+    if b'"usage"' not in line:
+        return None
+    try:
+        answer: Mapping[str, Any] = json.loads(line.removeprefix(b"data: "))
+        return usage_of(WireUsage.model_validate(answer["usage"])) if answer.get("usage") else None
+    except ValueError:
+        return None

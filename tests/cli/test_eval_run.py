@@ -1,0 +1,85 @@
+"""`patchwright eval run` as a user runs it: processes of its own, a real sandbox, a scripted endpoint."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from patchwright.schema.attempt import Attempt, RunFacts
+from tests.engines.waiting import wait_until
+from tests.evals.lookalikes import quixbugs_checkout
+
+from .endpoint import Call, serving
+
+EVAL_RUN = [sys.executable, "-m", "patchwright.cli.main", "eval", "run"]
+EDIT: Call = (
+    "str_replace_editor",
+    {"command": "str_replace", "path": "python_programs/double.py", "old_str": " + 1", "new_str": ""},
+)
+FINISH: Call = ("finish", {"message": "double doubles now"})
+
+
+@pytest.fixture
+def own(environment: dict[str, str]) -> dict[str, str]:
+    """With the Python that runs these tests, which has pytest."""
+    return environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def eval_run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*EVAL_RUN, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_a_benchmark_runs_and_goes_on_where_it_was(own: dict[str, str], tmp_path: Path) -> None:
+    checkout, out = quixbugs_checkout(tmp_path / "quixbugs"), tmp_path / "run"
+    with serving(EDIT, FINISH) as endpoint:
+        arguments = [f"quixbugs:{checkout}", "--base-url", endpoint.url, "--out", str(out), "--time-limit", "90"]
+        first = eval_run(own, *arguments)
+        again = eval_run(own, *arguments)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == "1 of 1 attempts resolved\n"
+    assert "[1/1] quixbugs__double attempt 1: resolved, done" in first.stderr
+    assert (again.stdout, again.returncode) == (first.stdout, 0)
+    assert "1 of 1 attempts are over already" in again.stderr
+    facts = RunFacts.model_validate_json((out / "run.json").read_bytes())
+    assert (facts.benchmark, facts.model, facts.scaffold) == ("quixbugs", "scripted", "run")
+    attempt = Attempt.model_validate_json((out / "attempts" / "quixbugs__double" / "1" / "attempt.json").read_bytes())
+    assert (attempt.resolved, attempt.steps, attempt.tries) == (True, 2, 1)
+    events = (out / "attempts" / "quixbugs__double" / "1" / "events.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["kind"] for line in events]
+    assert (kinds[0], kinds[-1]) == ("run_started", "run_finished")
+
+
+def test_interrupted_it_keeps_nothing_of_what_was_going_on(own: dict[str, str], tmp_path: Path) -> None:
+    checkout, out = quixbugs_checkout(tmp_path / "quixbugs"), tmp_path / "run"
+    with serving() as endpoint:  # never answers
+        command = [*EVAL_RUN, f"quixbugs:{checkout}", "--base-url", endpoint.url, "--out", str(out)]
+        with subprocess.Popen(command, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            wait_until(lambda: bool(endpoint.requests), timeout_s=90)
+            process.send_signal(signal.SIGINT)
+            stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stdout == "0 of 0 attempts resolved; 1 attempts are still to be made\n"
+    assert not list(out.glob("attempts/*/*/attempt.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["nothing:x"], "no benchmark nothing:x"),
+        (["quixbugs:/nowhere"], "holds no python_testcases"),
+        (["quixbugs:CHECKOUT", "--only", "treble"], "no instance treble"),
+        (["quixbugs:CHECKOUT", "--scaffold", "nobody"], "no scaffold nobody"),
+    ],
+)
+def test_bad_input_is_a_clear_word(own: dict[str, str], tmp_path: Path, arguments: list[str], word: str) -> None:
+    checkout = quixbugs_checkout(tmp_path / "quixbugs")
+    given = [argument.replace("CHECKOUT", str(checkout)) for argument in arguments]
+    result = eval_run(own, *given, "--out", str(tmp_path / "run"), "--base-url", "http://127.0.0.1:9/v1")
+    assert result.returncode in (2, 3)
+    assert word in result.stderr
+    assert not (tmp_path / "run").exists()

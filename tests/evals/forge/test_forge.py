@@ -1,0 +1,218 @@
+"""The forge for real: a small tested project, its environment, its tests, and swebench's grader on what is made."""
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from patchwright.errors import RecordError
+from patchwright.evals.environments import Environments
+from patchwright.evals.forge.mutations import KEY_CHARS, changed, mutations
+from patchwright.evals.forge.recipe import read_recipe
+from patchwright.evals.rows import read_rows
+from patchwright.evals.swebench import SweBench
+from patchwright.evals.trees import Trees
+from patchwright.sandbox.settings import SandboxSettings
+from patchwright.schema.instance import Prediction
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # swebench's and swesmith's imports
+
+SOURCE = '''"""Prices."""
+
+
+def _rate(country, reduced):
+    if country == "de":
+        if reduced:
+            return 7
+        return 19
+    elif country == "ch":
+        return 8
+    else:
+        return 20
+
+
+def _rounded(cents, step):
+    rest = cents % step
+    if rest * 2 >= step:
+        cents = cents + step
+    return cents - rest
+
+
+def price(net, country, reduced=False, step=5):
+    """What a customer pays, in cents."""
+    total = 0
+    for each in net:
+        if each < 0:
+            continue
+        total = total + each * (100 + _rate(country, reduced)) // 100
+    return _rounded(total, step)
+
+
+def label(number):
+    return f"no. {number}"
+'''
+TESTS = """import pytest
+
+from prices import label, price
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_label(number):
+    assert label(number) == f"no. {number}"
+
+
+def test_standard():
+    assert price([100, 250], "de") == 415
+
+
+def test_reduced():
+    assert price([100], "de", reduced=True) == 105
+
+
+def test_switzerland():
+    assert price([1000], "ch") == 1080
+
+
+def test_elsewhere():
+    assert price([100], "fr", step=1) == 120
+
+
+def test_returned_goods():
+    assert price([100, -50], "fr") == 120
+
+
+def test_rounding_up():
+    assert price([103], "ch", step=10) == 110
+
+
+def test_rounding_down():
+    assert price([101], "fr", step=100) == 100
+
+
+def test_nothing():
+    assert price([], "de") == 0
+"""
+RECIPE = """
+[[packages]]
+name = "prices"
+version = "1.0"
+archive = "{archive}"
+ids = {ids}
+install = {{ python = "{python}", pip_packages = ["pytest==9.2.0"], test_cmd = "python -m pytest -rA" }}
+"""
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def sdist(directory: Path) -> Path:
+    root = directory / "prices-1.0"
+    (root / "tests").mkdir(parents=True)
+    (root / "prices.py").write_text(SOURCE)
+    (root / "tests" / "test_prices.py").write_text(TESTS)
+    archive = directory / "prices-1.0.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(root, arcname="prices-1.0")
+    return archive
+
+
+def test_mutations_are_the_same_each_time_and_can_be_put_together(tmp_path: Path) -> None:
+    sdist(tmp_path)
+    tree = tmp_path / "prices-1.0"
+    found = list(mutations(tree, ["prices.py"], seed=1))
+    assert [each.key for each in found] == [each.key for each in mutations(tree, ["prices.py"], seed=1)]
+    assert len({each.key for each in found}) == len(found)
+    assert {len(each.key) for each in found} == {KEY_CHARS}
+    assert all(changed([each]) == {"prices.py": each.after} for each in found)
+    rate = next(each for each in found if each.name == "_rate")
+    rounded = next(each for each in found if each.name == "_rounded")
+    both = changed([rate, rounded])["prices.py"]
+    assert both == changed([rounded, rate])["prices.py"]
+    assert both.count("\n".join(rounded.block)) == both.count("\n".join(rate.block)) == 1
+    with pytest.raises(ValueError, match="within another"):
+        changed([rate, rate])
+
+
+async def test_what_is_made_is_graded_by_the_official_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATCHWRIGHT_DATA_DIR", str(tmp_path / "data"))
+    out = tmp_path / "prices.jsonl"
+    assert _forge(sdist(tmp_path), out, 2).returncode == 0
+    instances = read_rows(str(out))
+    assert len(instances) == 2
+    for instance in instances:
+        hidden = [test.partition("::")[2] for test in instance.fail_to_pass]
+        site = instance.patch.partition("@@")[2]
+        assert instance.problem_statement.startswith("prices ")
+        assert "```python" in instance.problem_statement
+        assert not any(name in instance.problem_statement for name in ["test_", "def ", *hidden])
+        assert site
+    cache = tmp_path / "data" / "evals"
+    benchmark = SweBench(
+        str(out), Trees(cache, url=None), Environments(cache / "environments"), sandbox=SandboxSettings()
+    )
+    instance = instances[0]
+    workspace = await benchmark.prepare(instance, _made(tmp_path / "work"))
+    shown = (workspace.tree / "tests" / "test_prices.py").read_text()
+    assert not any(test.partition("::")[2] in shown for test in instance.fail_to_pass)
+    gold = Prediction(instance_id=instance.instance_id, model_name_or_path="gold", model_patch=instance.patch)
+    empty = gold.model_copy(update={"model_patch": "--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n+x\n"})
+    assert (await benchmark.grade(instance, gold, _made(tmp_path / "gold"))).resolved
+    base = await benchmark.grade(instance, empty, _made(tmp_path / "base"))
+    assert (base.resolved, base.fail_to_pass, base.pass_to_pass_broken, base.problem) == (False, (), (), "")
+    # What is there is not made again.
+    before = out.read_text()
+    assert _forge(tmp_path / "prices-1.0.tar.gz", out, 2).returncode == 0
+    assert out.read_text() == before
+    # A recipe that names ids makes the same rows again.
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        RECIPE.format(archive=tmp_path / "prices-1.0.tar.gz", ids=[instances[1].instance_id], python=PYTHON)
+    )
+    assert _forge(recipe, tmp_path / "again.jsonl", 1).returncode == 0
+    assert read_rows(str(tmp_path / "again.jsonl")) == instances[1:]
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+def _forge(source: Path | str, out: Path, count: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "patchwright.cli.main", "eval", "forge", str(source)]
+    options = [
+        "--count",
+        str(count),
+        "--python",
+        PYTHON,
+        "--package",
+        "pytest==9.2.0",
+        "--install",
+        "",
+        "--out",
+        str(out),
+    ]
+    return subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("source", "problem"), [("prices", "is no project"), ("prices-2.0.tar.gz", "no such file")])
+def test_what_is_no_project_is_refused(tmp_path: Path, source: str, problem: str) -> None:
+    refused = _forge(source, tmp_path / "rows.jsonl", 1)
+    assert refused.returncode == 2
+    assert problem in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("seed = ", "Invalid value"),
+        ("seed = 1", "packages: field required"),
+        ("packages = [{ name = 1 }]", "packages.0"),
+    ],
+)
+def test_a_broken_recipe_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(RecordError, match=problem):
+        read_recipe(path)
+    with pytest.raises(RecordError, match="no such file"):
+        read_recipe(tmp_path / "gone.toml")

@@ -1,0 +1,62 @@
+"""A run's directory: one runner, one run."""
+
+from pathlib import Path
+
+import pytest
+
+from patchwright.errors import BenchmarkError, ConfigError, RecordError
+from patchwright.evals.run.directory import RunDirectory
+from tests.evals.scripted import ScriptedBenchmark, facts_of
+
+FACTS = facts_of(ScriptedBenchmark(2))
+
+
+def test_two_runners_at_once_are_refused(tmp_path: Path) -> None:
+    first, second = RunDirectory(tmp_path / "run"), RunDirectory(tmp_path / "run")
+    with first.open(FACTS), pytest.raises(ConfigError, match="another runner is at work"), second.open(FACTS):
+        pass
+    with second.open(FACTS):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": "other"}, "its model is m, not other"),
+        ({"time_limit_s": 61.0}, "its time_limit_s is 60.0, not 61.0"),
+        ({"instance_ids": ("s__0",)}, "its instance_ids are others"),
+    ],
+)
+def test_a_directory_of_another_run_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    with RunDirectory(tmp_path / "run").open(FACTS):
+        pass
+    other = FACTS.model_copy(update=change)
+    with pytest.raises(ConfigError, match=words), RunDirectory(tmp_path / "run").open(other):
+        pass
+
+
+def test_a_run_may_move_to_another_directory_and_machine(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path / "run").open(FACTS):
+        pass
+    (tmp_path / "run").rename(tmp_path / "moved")
+    with RunDirectory(tmp_path / "moved").open(FACTS.model_copy(update={"name": "moved", "machine": "other"})):
+        pass
+
+
+@pytest.mark.parametrize("name", ["../up", ".hidden", "a/b", "", "a b"])
+def test_an_id_that_is_no_name_for_a_directory_is_refused(tmp_path: Path, name: str) -> None:
+    facts = FACTS.model_copy(update={"instance_ids": (name,)})
+    with pytest.raises(BenchmarkError, match="cannot be the name"), RunDirectory(tmp_path / "run").open(facts):
+        pass
+
+
+def test_facts_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(RecordError, match=r"run\.json"), RunDirectory(tmp_path).open(FACTS):
+        pass
+
+
+def test_a_place_that_cannot_be_written_to_is_a_clear_word(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="not a directory"), RunDirectory(tmp_path / "file").open(FACTS):
+        pass

@@ -1,0 +1,86 @@
+"""The runner with a scripted benchmark and scaffold, and a real directory."""
+
+import tracemalloc
+from pathlib import Path
+
+from patchwright.evals.run.directory import RunDirectory
+from patchwright.evals.run.runner import Runner
+from patchwright.evals.run.tally import Tally
+from patchwright.evals.run.work import Here
+from patchwright.schema.attempt import Attempt
+from tests.evals.scripted import ScriptedBenchmark, ScriptedScaffold, facts_of, run_all, table
+
+
+async def test_every_instance_is_attempted_as_often_as_asked_for(tmp_path: Path) -> None:
+    made = await run_all(tmp_path / "run", ScriptedBenchmark(2), ScriptedScaffold({"s__1": "wrong"}), attempts=2)
+    assert [(a.instance_id, a.number, a.resolved) for a in made] == [
+        *(("s__0", 1, True), ("s__1", 1, False)),
+        *(("s__0", 2, True), ("s__1", 2, False)),
+    ]
+    kept = tmp_path / "run" / "attempts" / "s__0" / "1"
+    assert Attempt.model_validate_json((kept / "attempt.json").read_bytes()) == made[0]
+    assert {path.name: path.read_text() for path in kept.iterdir() if path.suffix != ".json"} == {
+        "patch.diff": "right",
+        "grading.log": "graded",
+    }
+    assert list((tmp_path / "run" / "work").iterdir()) == []
+
+
+async def test_a_crash_is_tried_once_more_and_then_counts(tmp_path: Path) -> None:
+    scaffold = ScriptedScaffold({"s__0": "crash once", "s__1": "crash", "s__2": "error"})
+    made = await run_all(tmp_path / "run", ScriptedBenchmark(4), scaffold, workers=2)
+    facts = {a.instance_id: (a.exit_reason, a.tries, a.resolved) for a in made}
+    assert facts == {
+        "s__0": ("done", 2, True),
+        "s__1": ("error", 2, False),
+        "s__2": ("error", 2, False),
+        "s__3": ("done", 1, True),
+    }
+    assert {a.instance_id: a.detail for a in made}["s__1"] == "RuntimeError: it crashed"
+
+
+async def test_an_attempt_that_cannot_be_graded_is_an_error_and_keeps_its_patch(tmp_path: Path) -> None:
+    (made,) = await run_all(tmp_path / "run", ScriptedBenchmark(1), ScriptedScaffold({"s__0": "no grade"}))
+    assert (made.exit_reason, made.patch, made.grade, made.resolved) == ("error", "no grade", None, False)
+    assert made.detail == "grading failed: BenchmarkError: the tests could not be started"
+
+
+async def test_what_is_over_is_not_made_again(tmp_path: Path) -> None:
+    benchmark, log = ScriptedBenchmark(3), tmp_path / "log"
+    await run_all(tmp_path / "run", benchmark, ScriptedScaffold(log=log))
+    (tmp_path / "run" / "attempts" / "s__1" / "1" / "attempt.json").unlink()
+    made = await run_all(tmp_path / "run", benchmark, ScriptedScaffold(log=log))
+    assert [attempt.instance_id for attempt in made] == ["s__1"]
+    assert len(log.read_text().splitlines()) == 4
+
+
+async def test_errors_can_be_forgotten_and_are_made_again(tmp_path: Path) -> None:
+    benchmark = ScriptedBenchmark(2)
+    await run_all(tmp_path / "run", benchmark, ScriptedScaffold({"s__1": "crash"}))
+    assert RunDirectory(tmp_path / "run").forget_errors() == 1
+    await run_all(tmp_path / "run", benchmark, ScriptedScaffold())
+    assert table(tmp_path / "run") == {("s__0", 1): ("done", True), ("s__1", 1): ("done", True)}
+
+
+async def test_a_thousand_instances_run_through_in_bounded_memory(tmp_path: Path) -> None:
+    benchmark = ScriptedBenchmark(1000)
+    scaffold = ScriptedScaffold(patch_chars=100_000)
+    facts, directory = facts_of(benchmark), RunDirectory(tmp_path / "run")
+    tracemalloc.start()
+    made = 0
+    try:
+        with directory.open(facts):
+            async for _ in Runner(facts, benchmark.instances(), directory, Here(benchmark, scaffold)).run(8):
+                made += 1
+        tally = Tally.of(facts, directory.attempts())
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (made, tally.resolved, tally.total) == (1000, 1000, 1000)
+    assert peak_bytes < 20_000_000  # of 100 MB of patches
+
+
+def test_a_tally_says_how_long_the_rest_takes() -> None:
+    tally = Tally(total=10, over=4, over_before=2)
+    assert tally.left_s(20) == 60
+    assert Tally(total=10, over=4, over_before=4).left_s(20) is None

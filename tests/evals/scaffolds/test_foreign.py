@@ -1,0 +1,109 @@
+"""Foreign scaffolds with a stand-in that is as small as one can be: its environment, sandbox and endpoint are real."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from patchwright.engines.remote import Remote
+from patchwright.errors import BenchmarkError
+from patchwright.evals.base import Workspace
+from patchwright.evals.scaffolds.base import Outcome, Terms
+from patchwright.evals.scaffolds.environment import Environment
+from patchwright.evals.scaffolds.foreign import Foreign
+from patchwright.evals.scaffolds.recipes import Errand, Recipe, Start
+from patchwright.sandbox.settings import SandboxSettings
+from patchwright.schema.instance import Instance
+from tests.cli.endpoint import Endpoint, Texts, serving
+from tests.conftest import FIXED
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+AGENT = """
+import json, os, sys, urllib.request
+order = json.load(open(sys.argv[1]))
+body = json.dumps({"model": "whatever", "messages": [{"role": "user", "content": order["task"]}]}).encode()
+request = urllib.request.Request(order["url"] + "/chat/completions", body, {"Content-Type": "application/json"})
+answer = json.load(urllib.request.urlopen(request))
+open("adder.py", "w").write(answer["choices"][0]["message"]["content"])
+open("notes.txt", "w").write("mine")
+print("seen:", sorted(os.listdir(order["secret"])) if os.path.exists(order["secret"]) else "nothing")
+assert "fail" not in answer["choices"][0]["message"]["content"], "the agent failed"
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    def start(errand: Errand) -> Start:
+        order = {"task": errand.task, "url": errand.base_url, "secret": str(tmp_path / "secret")}
+        command = (errand.program("python"), str(errand.files / "agent.py"), str(errand.files / "order.json"))
+        return Start(command, {"AGENT": "1"}, {"agent.py": AGENT, "order.json": json.dumps(order)})
+
+    return Recipe(Environment("stand-in", PYTHON, ()), start, leaves=("notes.txt",))
+
+
+async def attempt(
+    recipe: Recipe, endpoint: Endpoint, repository: Path, place: Path, time_limit_s: float = 60
+) -> Outcome:
+    (place / "kept").mkdir()
+    (place / "secret").mkdir()
+    scaffold = Foreign(
+        name="stand-in",
+        recipe=recipe,
+        engine=Remote(endpoint.url),
+        environments=place / "environments",
+        sandbox=SandboxSettings(),
+        variables=dict(os.environ),
+    )
+    workspace = Workspace(repository, os.environ["PATH"], hidden=(place / "secret",), test_command="python3 check.py")
+    instance = Instance(instance_id="a__b", repo="a/b", base_commit="", problem_statement="It subtracts.", patch="")
+    return await scaffold.attempt(instance, workspace, Terms(time_limit_s), place / "kept")
+
+
+async def test_its_patch_steps_and_tokens_are_taken(recipe: Recipe, repository: Path, tmp_path: Path) -> None:
+    answer: Texts = [FIXED]
+    with serving(answer) as endpoint:
+        outcome = await attempt(recipe, endpoint, repository, tmp_path)
+    assert (outcome.exit_reason, outcome.detail, outcome.steps) == ("done", "", 1)
+    assert "+    return a + b\n" in outcome.patch
+    assert "notes.txt" not in outcome.patch
+    assert (tmp_path / "kept" / "scaffold.log").read_text() == "seen: nothing\n"
+    (request,) = endpoint.requests
+    assert request["model"] == "scripted"
+    assert request["messages"][0]["content"].endswith("`python3 check.py` runs the tests.")
+
+
+async def test_a_crash_is_an_error_with_its_last_words(recipe: Recipe, repository: Path, tmp_path: Path) -> None:
+    with serving(["fail"]) as endpoint:
+        outcome = await attempt(recipe, endpoint, repository, tmp_path)
+    assert outcome.exit_reason == "error"
+    assert outcome.detail == "exit code 1 after 1 steps: AssertionError: the agent failed"
+
+
+async def test_one_that_does_not_end_is_ended(recipe: Recipe, repository: Path, tmp_path: Path) -> None:
+    with serving() as endpoint:  # never answers
+        outcome = await attempt(recipe, endpoint, repository, tmp_path, time_limit_s=3)
+    assert (outcome.exit_reason, outcome.detail, outcome.steps) == ("limit", "time_limit", 0)
+
+
+async def test_an_environment_is_made_once(tmp_path: Path) -> None:
+    environment = Environment("stand-in", PYTHON, ())
+    place = await environment.made(tmp_path, os.environ)
+    made = (place / "complete").stat().st_mtime_ns
+    assert await environment.made(tmp_path, os.environ) == place
+    assert (place / "complete").stat().st_mtime_ns == made
+
+
+async def test_one_that_was_half_made_is_made_again(tmp_path: Path) -> None:
+    environment = Environment("stand-in", PYTHON, ())
+    place = await environment.made(tmp_path, os.environ)
+    (place / "complete").unlink()
+    (place / "bin" / "python").unlink()
+    assert (await environment.made(tmp_path, os.environ) / "bin" / "python").exists()
+
+
+async def test_what_cannot_be_installed_is_said_in_uvs_words(tmp_path: Path) -> None:
+    environment = Environment("stand-in", PYTHON, ("./no-such-directory",))
+    with pytest.raises(BenchmarkError, match=r"(?s)uv pip failed: .*no-such-directory"):
+        await environment.made(tmp_path, os.environ)

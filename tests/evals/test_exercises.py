@@ -1,0 +1,109 @@
+"""Benchmarks of small programs, from checkouts that look like the real ones, graded in a real sandbox."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from patchwright.errors import BenchmarkError, RecordError
+from patchwright.evals.exercises import Exercises, check_pytest
+from patchwright.evals.exercism import exercism, polyglot
+from patchwright.evals.humanevalfix import humanevalfix
+from patchwright.evals.quixbugs import quixbugs
+from patchwright.schema.instance import Grade, Prediction
+from tests.conftest import git
+from tests.evals.lookalikes import exercism_checkout, humanevalfix_file, quixbugs_checkout
+
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+MAKERS: dict[str, Callable[[Path], Exercises]] = {
+    "quixbugs": lambda place: quixbugs(quixbugs_checkout(place / "quixbugs"), PATH),
+    "humanevalfix": lambda place: humanevalfix(humanevalfix_file(place / "rows.jsonl"), PATH),
+    "exercism": lambda place: exercism(exercism_checkout(place / "track"), PATH),
+    "polyglot": lambda place: polyglot(exercism_checkout(place / "polyglot", "python/exercises/practice"), PATH),
+}
+
+
+@pytest.fixture(params=MAKERS)
+def benchmark(request: pytest.FixtureRequest, tmp_path: Path) -> Exercises:
+    return MAKERS[request.param](tmp_path)
+
+
+async def grade(benchmark: Exercises, patch: str, directory: Path) -> Grade:
+    (instance,) = benchmark.instances()
+    directory.mkdir()
+    prediction = Prediction(instance_id=instance.instance_id, model_name_or_path="m", model_patch=patch)
+    return await benchmark.grade(instance, prediction, directory)
+
+
+async def test_the_gold_patch_resolves_and_the_base_does_not(benchmark: Exercises, tmp_path: Path) -> None:
+    (instance,) = benchmark.instances()
+    assert (await grade(benchmark, instance.patch, tmp_path / "gold")).resolved
+    base = await grade(benchmark, "", tmp_path / "base")
+    assert (base.resolved, base.problem) == (False, "")
+    assert " failed in " in (tmp_path / "base" / "grading.log").read_text()
+
+
+async def test_the_work_tree_has_one_commit_and_none_of_the_answers(benchmark: Exercises, tmp_path: Path) -> None:
+    (instance,) = benchmark.instances()
+    workspace = await benchmark.prepare(instance, tmp_path)
+    assert git(workspace.tree, "rev-list", "--count", "HEAD").strip() == "1"
+    assert git(workspace.tree, "status", "--porcelain") == ""
+    assert workspace.hidden
+    assert not list(workspace.tree.rglob("*example*"))
+    git(workspace.tree, "apply", "--check", str(_written(tmp_path / "gold.patch", instance.patch)))
+    assert "_double.py" in (workspace.test_command or "") or "double_test.py" in (workspace.test_command or "")
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+async def test_a_prediction_cannot_change_the_tests(tmp_path: Path) -> None:
+    benchmark = MAKERS["quixbugs"](tmp_path)
+    (instance,) = benchmark.instances()
+    workspace = await benchmark.prepare(instance, tmp_path / "work")
+    (workspace.tree / "python_testcases" / "test_double.py").write_text("def test_double():\n    pass\n")
+    (workspace.tree / "pytest.ini").write_text("[pytest]\naddopts = --collect-only\n")
+    git(workspace.tree, "add", "--all")
+    grade_ = await grade(benchmark, git(workspace.tree, "diff", "--cached"), tmp_path / "grading")
+    assert not grade_.resolved
+
+
+async def test_a_solution_that_is_removed_or_a_symlink_is_wrong(tmp_path: Path) -> None:
+    benchmark = MAKERS["quixbugs"](tmp_path)
+    (instance,) = benchmark.instances()
+    workspace = await benchmark.prepare(instance, tmp_path / "work")
+    source = workspace.tree / "python_programs" / "double.py"
+    source.unlink()
+    source.symlink_to(tmp_path / "quixbugs" / "correct_python_programs" / "double.py")
+    git(workspace.tree, "add", "--all")
+    assert not (await grade(benchmark, git(workspace.tree, "diff", "--cached"), tmp_path / "grading")).resolved
+
+
+async def test_a_patch_that_does_not_apply_is_a_problem(benchmark: Exercises, tmp_path: Path) -> None:
+    patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+    found = await grade(benchmark, patch, tmp_path / "grading")
+    assert (found.resolved, "does not apply" in found.problem) == (False, True)
+
+
+async def test_a_python_without_pytest_is_found_before_anything_runs(tmp_path: Path) -> None:
+    await check_pytest(PATH)
+    (tmp_path / "python").symlink_to("/bin/false")
+    with pytest.raises(BenchmarkError, match="no pytest"):
+        await check_pytest(f"{tmp_path}:/usr/bin:/bin")
+
+
+@pytest.mark.parametrize("maker", [quixbugs, exercism, polyglot])
+def test_a_directory_of_something_else_is_a_clear_word(tmp_path: Path, maker: Callable[[Path, str], Exercises]) -> None:
+    with pytest.raises(BenchmarkError, match=r"holds no (exercises|python_testcases)"):
+        maker(tmp_path, PATH)
+
+
+def test_a_row_that_is_no_row_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"task_id": "Python/0"}\n')
+    with pytest.raises(RecordError, match=r"rows\.jsonl:1: entry_point: field required"):
+        humanevalfix(tmp_path / "rows.jsonl", PATH)
