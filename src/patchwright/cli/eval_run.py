@@ -22,7 +22,7 @@ from patchwright.engines.base import Engine
 from patchwright.errors import ConfigError
 from patchwright.evals.base import Benchmark
 from patchwright.evals.exercises import Exercises, check_pytest
-from patchwright.evals.registry import benchmark_named
+from patchwright.evals.registry import Places, benchmark_named, excluded
 from patchwright.evals.run.directory import RunDirectory
 from patchwright.evals.run.on_ray import OnRay, Reservation, cluster
 from patchwright.evals.run.runner import Runner
@@ -48,6 +48,7 @@ class Options:
     only: tuple[str, ...]
     limit: int | None
     out: Path
+    repos: Path | None
     retry_errors: bool
     ray: str | None
     reservation: Reservation
@@ -55,7 +56,12 @@ class Options:
 
 def run(
     benchmark: Annotated[
-        str, typer.Argument(help="quixbugs:DIR, polyglot:DIR, exercism:DIR or humanevalfix:FILE.", metavar="BENCH")
+        str,
+        typer.Argument(
+            help="quixbugs:DIR, polyglot:DIR, exercism:DIR, humanevalfix:FILE, or rows of the SWE-bench family: "
+            "a .jsonl, .json or .parquet file, or a dataset on Hugging Face.",
+            metavar="BENCH",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The run's directory; with one that is there, the run goes on.")],
     scaffold: Annotated[
@@ -72,6 +78,7 @@ def run(
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Make the attempts again that ended with an error.")
     ] = False,
+    repos: Annotated[Path | None, typer.Option(help="For rows: a directory of git mirrors.")] = None,
     ray: Annotated[
         str | None, typer.Option(help="Work on the Ray cluster at this address; `local` starts one.", metavar="ADDRESS")
     ] = None,
@@ -93,6 +100,7 @@ def run(
         only=tuple(filter(None, only.split(","))),
         limit=limit,
         out=out,
+        repos=repos,
         retry_errors=retry_errors,
         ray=ray,
         reservation=Reservation(ray_cpus, int(ray_memory * 2**30)),
@@ -101,10 +109,15 @@ def run(
 
 
 async def _run(options: Options, settings: Settings) -> int:
-    benchmark = benchmark_named(options.benchmark, settings.sandbox.path)
+    places = Places(settings.sandbox.path, settings.data_dir / "evals", options.repos, settings.sandbox)
+    benchmark = benchmark_named(options.benchmark, places)
     if isinstance(benchmark, Exercises):
         await check_pytest(benchmark.path)
-    instances = chosen(benchmark.instances(), options.only, options.limit)
+    named = chosen(benchmark.instances(), options.only, options.limit)
+    reasons = excluded(benchmark, places)
+    instances = [instance for instance in named if instance.instance_id not in reasons]
+    if not instances:
+        raise ConfigError("this machine can grade none of the instances", hint="`patchwright eval validate` says why")
     engine = engine_of(settings)
     scaffold = scaffold_named(options.scaffold, settings, engine)
     endpoint = await engine.connect()
@@ -116,6 +129,7 @@ async def _run(options: Options, settings: Settings) -> int:
         attempts=options.attempts,
         time_limit_s=options.time_limit_s,
         instance_ids=tuple(instance.instance_id for instance in instances),
+        excluded={each.instance_id: reasons[each.instance_id] for each in named if each.instance_id in reasons},
         machine=f"{platform.node()}, {os.cpu_count()} cores",
         patchwright=__version__,
     )

@@ -65,11 +65,12 @@ async def _validate(options: Options, settings: Settings) -> int:
     from patchwright.cli.eval_validate_views import showing_validation
     from patchwright.cli.exit_codes import DONE, INFRASTRUCTURE, INTERRUPTED
     from patchwright.cli.interrupts import interrupts
+    from patchwright.evals.registry import verdicts_file
     from patchwright.evals.validation import read_validations
 
     benchmark = await _benchmark(options, settings)
     instances = _chosen(benchmark.instances(), options)
-    out = options.out or settings.data_dir / "evals" / "validated" / f"{benchmark.name}.jsonl"
+    out = options.out or verdicts_file(settings.data_dir / "evals", benchmark.name)
     known = read_validations(out)
     done = {
         each.instance_id: known[each.instance_id]

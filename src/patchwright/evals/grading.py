@@ -19,6 +19,8 @@ from patchwright.schema.instance import Grade, Instance, Prediction
 
 LOGS = Path("logs/run_evaluation")
 """Where swebench looks for logs and reports, below the current directory: RUN/MODEL/INSTANCE."""
+GRADING_LOG = "grading.log"
+"""What a benchmark calls what the tests said."""
 LOG = "test_output.txt"
 REPORT = "report.json"
 
@@ -75,7 +77,7 @@ def write_official_report(
                 place = Path(scratch) / LOGS / run_id / model / prediction.instance_id
                 place.mkdir(parents=True)
                 (place / REPORT).write_bytes(report.read_bytes())
-                if (log := report.with_name(LOG)).is_file():
+                if (log := report.with_name(GRADING_LOG)).is_file():
                     (place / LOG).write_bytes(log.read_bytes())
         given = {
             "predictions": {each.instance_id: each.model_dump() for each in predictions},

@@ -23,7 +23,7 @@ Row = Mapping[str, object]
 SMITH = re.compile(r"swesmith/(?P<owner>.+?)__(?P<name>.+)\.(?P<commit>[0-9a-f]{7,40})")
 """SWE-smith's name for a repository: the origin's owner and name, and the commit that it is a copy of."""
 
-_FILE_KINDS = (".jsonl", ".json", ".parquet")
+FILE_KINDS = (".jsonl", ".json", ".parquet")
 _DATASET = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 _COLUMNS = {"docker_image": "image", "image_name": "image", "meta_image": "image"}
 """Other names for our fields, used where ours is not there."""
@@ -42,7 +42,7 @@ def read_rows(source: str) -> tuple[Instance, ...]:
     cannot be fetched.
     """
     path = Path(source)
-    rows = _file_rows(path) if path.suffix in _FILE_KINDS or path.exists() else _hub_rows(source)
+    rows = _file_rows(path) if path.suffix in FILE_KINDS or path.exists() else _hub_rows(source)
     instances = tuple(_instance(row, where) for where, row in rows)
     if not instances:
         raise RecordError(f"{source} has no rows")
@@ -67,7 +67,7 @@ def _file_rows(path: Path) -> Iterator[tuple[str, Row]]:
         case ".jsonl":
             yield from _jsonl_rows(path)
         case _:
-            raise RecordError(f"{path} is none of {', '.join(_FILE_KINDS)}")
+            raise RecordError(f"{path} is none of {', '.join(FILE_KINDS)}")
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:

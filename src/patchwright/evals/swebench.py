@@ -8,12 +8,12 @@ from pathlib import Path
 from patchwright.errors import BenchmarkError
 from patchwright.evals.base import Workspace
 from patchwright.evals.environments import Environment, Environments
-from patchwright.evals.grading import LOG, graded, official_script
+from patchwright.evals.grading import GRADING_LOG, graded, official_script
 from patchwright.evals.images import Images
 from patchwright.evals.official import Outcome, run_official
 from patchwright.evals.recipes import install_config_of
 from patchwright.evals.rows import read_rows
-from patchwright.evals.trees import Trees, commit_all
+from patchwright.evals.trees import Trees, commit_all, is_made
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Grade, Instance, Prediction
 
@@ -52,14 +52,16 @@ class SweBench:
         return self._instances
 
     async def prepare(self, instance: Instance, directory: Path) -> Workspace:
-        """No test command: the tests that show the problem are not there yet, and which files they are in tells
-        where to look."""
+        """The project's own tests may be run where the tests that show the problem have been taken out of them (the
+        forge's rows). Elsewhere those are not there yet, and which files they are in tells where to look.
+        """
         tree, environment = await self._made(instance, directory)
         return Workspace(
             tree=tree,
             path=environment.path,
             environment=environment.variables,
             readable=environment.readable,
+            test_command=_test_command(instance),
         )
 
     async def grade(self, instance: Instance, prediction: Prediction, directory: Path) -> Grade:
@@ -72,7 +74,7 @@ class SweBench:
         started = time.monotonic()
         script = await asyncio.to_thread(official_script, instance)
         outcome = await self._run(instance, prediction.model_patch, script, directory)
-        log = directory / LOG
+        log = directory / GRADING_LOG
         log.write_bytes(outcome.log)
         grade = await asyncio.to_thread(_grade_of, instance, prediction, outcome, log, self._test_timeout_s)
         return grade.model_copy(update={"duration_s": round(time.monotonic() - started, 2)})
@@ -104,6 +106,12 @@ class SweBench:
         environment = await self._environments.built(config, tree, name=f"{instance.repo} {instance.version}".strip())
         await commit_all(tree)
         return tree, environment
+
+
+def _test_command(instance: Instance) -> str | None:
+    if instance.install_config is None or not (is_made(instance) and instance.test_patch.strip()):
+        return None
+    return instance.install_config.test_cmd or None
 
 
 def _grade_of(instance: Instance, prediction: Prediction, outcome: Outcome, log: Path, timeout_s: float) -> Grade:

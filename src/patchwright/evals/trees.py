@@ -61,7 +61,7 @@ class Trees:
         await git.run("init", "--quiet", "--template=", "--initial-branch=main")
         # What the project tracks although it ignores it is part of the tree.
         await git.run("add", "--all", "--force")
-        if smith or instance.repo.startswith(_PYPI):
+        if is_made(instance):
             await _take_back(instance, tree)
 
     async def _check_out(self, repo: str, commit: str, tree: Path) -> None:
@@ -124,6 +124,11 @@ class Trees:
                 hint="remove it, so that it is fetched again",
             )
         return archive
+
+
+def is_made(instance: Instance) -> bool:
+    """Whether its bug was put into a source that has none: then its source holds the solution."""
+    return instance.repo.startswith(_PYPI) or bool(SMITH.fullmatch(instance.repo))
 
 
 def sha256_of(file: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from patchwright.errors import BenchmarkError, SandboxError
-from patchwright.evals.grading import LOG
+from patchwright.evals.grading import GRADING_LOG
 from patchwright.evals.swebench import SweBench
 from patchwright.schema.instance import Grade, Instance, Prediction
 from patchwright.schema.record import Record, parse_line
@@ -86,7 +86,7 @@ def append_validation(file: Path, validation: Validation) -> None:
 def keep_logs(directory: Path, kept: Path) -> None:
     """The logs that `validated` has left below `directory`, as kept/gold.log and kept/base.log."""
     for name in ("gold", "base"):
-        if (log := directory / name / LOG).is_file():
+        if (log := directory / name / GRADING_LOG).is_file():
             kept.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(log, kept / f"{name}.log")
 

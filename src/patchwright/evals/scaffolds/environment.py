@@ -3,8 +3,7 @@
 import asyncio
 import fcntl
 import hashlib
-import importlib.util
-import os
+import shlex
 import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchwright.errors import BenchmarkError
+from patchwright.evals.uv import index_exports, python_of, uv_program
 
 POLL_S = 0.5
 LAST_WORDS_CHARS = 600
@@ -41,12 +41,11 @@ class Environment:
         return place
 
     async def _make(self, place: Path, variables: Mapping[str, str]) -> None:
-        uv = _uv()
-        found = {**variables, "PATH": _with_pyenv(variables.get("PATH", os.defpath))}
-        await _run([uv, "venv", "--quiet", "--python", self.python, str(place)], found)
+        uv = str(uv_program())
+        await _run([uv, "venv", "--quiet", "--python", python_of(self.python), str(place)], variables)
         if self.requirements:
-            install = [uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python")]
-            await _run([*install, *self.requirements], found)
+            install = [uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python"), *self.requirements]
+            await _run(["bash", "-c", f"{index_exports()}\nexec {shlex.join(install)}"], variables)
 
     def _hash(self) -> str:
         return hashlib.sha256(repr((self.python, self.requirements)).encode()).hexdigest()[:8]
@@ -55,22 +54,6 @@ class Environment:
 def interpreter_home(environment: Path) -> Path:
     """The installation that the environment's Python belongs to: without it, nothing in there runs."""
     return (environment / "bin" / "python").resolve().parent.parent
-
-
-def _uv() -> str:
-    if importlib.util.find_spec("uv"):
-        from uv import find_uv_bin
-
-        return find_uv_bin()
-    if found := shutil.which("uv"):
-        return found
-    raise BenchmarkError("uv is not installed, which makes a scaffold's environment", hint="pip install uv")
-
-
-def _with_pyenv(path: str) -> str:
-    """uv looks for Pythons on PATH, and pyenv keeps there only the one that is chosen now."""
-    root = Path.home() / ".pyenv" / "versions"
-    return ":".join([path, *sorted(str(version / "bin") for version in root.glob("*"))])
 
 
 async def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
@@ -85,7 +68,7 @@ async def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
             await process.wait()
     if process.returncode:
         words = said.decode("utf-8", "replace").strip()[-LAST_WORDS_CHARS:]
-        raise BenchmarkError(f"uv {command[1]} failed: {words}")
+        raise BenchmarkError(f"uv cannot make the environment: {words}")
 
 
 @asynccontextmanager
