@@ -1,8 +1,10 @@
 """The forge: breaks a project in one place or two, and keeps what its tests notice and a user could report."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 
 from patchwright.evals.forge.difficulty import difficulty_of
@@ -12,6 +14,7 @@ from patchwright.evals.forge.issue import issue_of
 from patchwright.evals.forge.mutations import KEY_CHARS, Mutation, changed, mutations
 from patchwright.evals.forge.origin import Origin
 from patchwright.evals.forge.showing import Showing, Shown
+from patchwright.evals.forge.snippets import Snippet, snippet_of
 from patchwright.evals.forge.test_code import TestId
 from patchwright.evals.forge.trial import Project
 from patchwright.evals.grading import statuses
@@ -35,12 +38,18 @@ class Tried:
 
 @dataclass(frozen=True)
 class _Broken:
-    """Mutations that the tests notice."""
+    """Mutations that the tests notice, and programs that show them."""
 
     sites: tuple[Mutation, ...]
     tests: tuple[str, ...]
     """Those that fail, by pytest's ids."""
     log: str
+    shown: tuple[Shown, ...] = ()
+
+    @property
+    def unsaid(self) -> frozenset[str]:
+        """What would give the place away."""
+        return frozenset({*(site.name for site in self.sites), *(TestId.parsed(test).name for test in self.tests)})
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class Forge:
         The same seed gives the same instances in the same order, whatever `at_once` is. Raises SandboxError.
         """
         made, waiting = 0, None
-        async for each in self._noticed():
+        async for each in self._found():
             if isinstance(each, Tried):
                 yield each
             elif waiting is None and made % EVERY_NTH_COMBINED == EVERY_NTH_COMBINED - 1:
@@ -72,17 +81,15 @@ class Forge:
     async def remade(self, instance_ids: Sequence[str]) -> AsyncGenerator[Tried]:
         """These instances again, as an earlier run has made them; one that cannot be made is left out."""
         keys = {key for each in instance_ids for key in _keys(each)}
-        known = {
-            each.key: each for each in mutations(self.project.tree, self.ground.sources, self.seed) if each.key in keys
-        }
+        every = mutations(self.project.tree, self.ground.sources, self.seed)
+        known = {each.key: each for each in every if each.key in keys}
         for each in instance_ids:
-            if not known.keys() >= set(_keys(each)):
-                continue
-            parts = [await self._tested((known[key],)) for key in _keys(each)]
-            yield await self._instance([part for part in parts if isinstance(part, _Broken)])
+            if known.keys() >= set(_keys(each)):
+                parts = [await self._broken(known[key]) for key in _keys(each)]
+                yield await self._instance([part for part in parts if isinstance(part, _Broken)])
 
-    async def _noticed(self) -> AsyncGenerator[_Broken | Tried]:
-        """Mutations that the tests notice, one for each function, and why the others are none."""
+    async def _found(self) -> AsyncGenerator[_Broken | Tried]:
+        """Mutations that can be noticed and shown, one for each function, and why the others are none."""
         used: set[tuple[str, str]] = set()
         candidates = mutations(self.project.tree, self.ground.sources, self.seed)
         while batch := list(islice(candidates, self.at_once)):
@@ -97,10 +104,16 @@ class Forge:
                     yield found
 
     async def _broken(self, mutation: Mutation) -> _Broken | str:
-        """The mutation, if it breaks some tests and not too many, else why not."""
-        if not self.ground.tests_of(mutation):
-            return "no test runs through it"
-        return await self._tested((mutation,))
+        """The mutation with a program that shows it, or why there is none."""
+        tests = self.ground.tests_of(mutation)
+        showing = Showing(self.project, frozenset({mutation.name}))
+        if not any(showing.is_quotable(snippet.text) for snippet in self._snippets(tests)):
+            return "no test that runs through it makes a program that does not name it"
+        found = await self._tested((mutation,))
+        if isinstance(found, str):
+            return found
+        shown = await Showing(self.project, found.unsaid).shown(changed([mutation]), self._snippets(found.tests))
+        return replace(found, shown=(shown,)) if shown else "no failing test makes a program that a user could send"
 
     async def _tested(self, sites: tuple[Mutation, ...]) -> _Broken | str:
         try:
@@ -119,18 +132,36 @@ class Forge:
 
     async def _instance(self, parts: Sequence[_Broken]) -> Tried:
         sites = tuple(site for part in parts for site in part.sites)
-        found = parts[0] if len(parts) == 1 else await self._tested(sites)
+        found = parts[0] if len(parts) == 1 else await self._together(parts)
         if isinstance(found, str):
             return Tried(sites, reason=found)
         hidden_files = hidden(self.project.tree, found.tests)
         if hidden_files is None:
             return Tried(sites, reason="the code of a failing test cannot be found")
-        unsaid = frozenset({*(site.name for site in sites), *(TestId.parsed(test).name for test in found.tests)})
-        showing = Showing(self.project, unsaid)
-        shown = [await showing.shown(changed(part.sites), part.tests, self.ground.passing) for part in parts]
-        if not all(shown):
-            return Tried(sites, reason="no failing test makes a program that a user could send")
-        return Tried(sites, instance=self._row(found, [each for each in shown if each], hidden_files))
+        return Tried(sites, instance=self._row(found, found.shown, hidden_files))
+
+    async def _together(self, parts: Sequence[_Broken]) -> _Broken | str:
+        found = await self._tested(tuple(site for part in parts for site in part.sites))
+        if isinstance(found, str):
+            return found
+        showing = Showing(self.project, found.unsaid)
+        again = [await showing.again(changed(found.sites), shown) for part in parts for shown in part.shown]
+        if not all(again):
+            return "together they do not show as they did one by one"
+        return replace(found, shown=tuple(each for each in again if each))
+
+    def _snippets(self, tests: Sequence[str]) -> list[Snippet]:
+        return [snippet for test in tests if (snippet := self._snippet_by_test[test])]
+
+    @cached_property
+    def _snippet_by_test(self) -> dict[str, Snippet | None]:
+        cases: Counter[str] = Counter()
+        found: dict[str, Snippet | None] = {}
+        for test in self.ground.passing:
+            function = test.partition("[")[0]
+            found[test] = snippet_of(self.project.tree, test, cases[function])
+            cases[function] += 1
+        return found
 
     def _row(self, found: _Broken, shown: Sequence[Shown], hidden_files: dict[str, str]) -> Instance:
         after = statuses(LOG_PARSER, found.log)

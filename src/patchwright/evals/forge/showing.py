@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from patchwright.evals.forge.snippets import Snippet, snippet_of
+from patchwright.evals.forge.snippets import Snippet
 from patchwright.evals.forge.trial import Printed, Project, printed
 from patchwright.sandbox.base import Sandbox
 
-TESTS_TRIED = 16
+SNIPPETS_TRIED = 16
 _LONGEST_OUTPUT = 1_500
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}|/tmp/|\btest_")
 
@@ -29,48 +29,44 @@ class Showing:
     project: Project
     unsaid: frozenset[str]
 
-    async def shown(self, changed: Mapping[str, str], tests: Sequence[str], passing: Sequence[str]) -> Shown | None:
-        """The smallest program that one of `tests`, which fail with `changed`, comes down to.
+    async def shown(self, changed: Mapping[str, str], snippets: Sequence[Snippet]) -> Shown | None:
+        """The smallest program that one of the snippets comes down to, with the fault in the files `changed`.
 
-        `passing` are all the tests of the right tree, in their order. Raises SandboxError.
+        Raises SandboxError.
         """
-        snippets = [snippet_of(self.project.tree, test, _position(test, passing)) for test in tests]
-        different = {each.text: each for each in snippets if each}
-        candidates = sorted((each for each in different.values() if self._says_nothing(each.text)), key=_size)
+        different = {each.text: each for each in snippets}
+        candidates = sorted((each for each in different.values() if self.is_quotable(each.text)), key=_size)
         async with self.project.opened() as right, self.project.opened(changed) as broken:
-            for snippet in candidates[:TESTS_TRIED]:
-                if await self._shows(snippet, right, broken):
+            for snippet in candidates[:SNIPPETS_TRIED]:
+                if await self._shows(snippet.text, right, broken):
                     return await self._shrunk(snippet, right, broken)
         return None
 
+    async def again(self, changed: Mapping[str, str], shown: Shown) -> Shown | None:
+        """What the same program shows of other faults. Raises SandboxError."""
+        async with self.project.opened() as right, self.project.opened(changed) as broken:
+            return await self._shows(shown.program, right, broken) if self.is_quotable(shown.program) else None
+
+    def is_quotable(self, text: str) -> bool:
+        return self.unsaid.isdisjoint(re.findall(r"\w+", text))
+
     async def _shrunk(self, snippet: Snippet, right: Sandbox, broken: Sandbox) -> Shown | None:
         """Without the statements that the fault shows without, from the last one on."""
-        found = await self._shows(snippet, right, broken)
+        found = await self._shows(snippet.text, right, broken)
         for at in reversed(range(len(snippet.body))):
             smaller = snippet.without(at)
-            shown = await self._shows(smaller, right, broken) if smaller.body else None
+            shown = await self._shows(smaller.text, right, broken) if smaller.body else None
             if found and shown and _is_alike(shown, found):
                 snippet, found = smaller, shown
         return found
 
-    async def _shows(self, snippet: Snippet, right: Sandbox, broken: Sandbox) -> Shown | None:
-        text = snippet.text
-        without = await printed(text, right)
-        if not _is_presentable(without) or without != await printed(text, right, seed=1):
+    async def _shows(self, program: str, right: Sandbox, broken: Sandbox) -> Shown | None:
+        without = await printed(program, right)
+        if not _is_presentable(without) or without != await printed(program, right, seed=1):
             return None
-        with_fault = await printed(text, broken)
-        shown = Shown(text, without, with_fault)
-        is_quotable = self._says_nothing(with_fault.output + with_fault.error) and _is_presentable(with_fault)
-        return shown if is_quotable and with_fault != without else None
-
-    def _says_nothing(self, text: str) -> bool:
-        return self.unsaid.isdisjoint(re.findall(r"\w+", text))
-
-
-def _position(test: str, passing: Sequence[str]) -> int:
-    """Which of its function's cases it is."""
-    function = test.partition("[")[0]
-    return [each for each in passing if each.partition("[")[0] == function].index(test)
+        with_fault = await printed(program, broken)
+        is_quotable = self.is_quotable(with_fault.output + with_fault.error) and _is_presentable(with_fault)
+        return Shown(program, without, with_fault) if is_quotable and with_fault != without else None
 
 
 def _size(snippet: Snippet) -> tuple[int, str]:

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from patchwright.resolve.sources import parsed
@@ -39,6 +39,7 @@ class TestModule:
     tree: ast.Module
 
     @classmethod
+    @lru_cache(maxsize=64)  # every test of a file, and every conftest.py for every test
     def read(cls, path: Path) -> "TestModule | None":
         tree = parsed(path.read_text(encoding="utf-8")) if path.is_file() else None
         return cls(path, tree) if tree else None
