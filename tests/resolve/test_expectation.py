@@ -37,6 +37,7 @@ def test_a_traceback_is_its_last_line_and_follows_what_was_printed() -> None:
 
 def test_a_program_that_only_fails_has_no_expectation() -> None:
     assert list(expectations_of(read_issue(issue(block("It prints", "-1"), "That is wrong.")))) == []
+    assert list(expectations_of(read_issue("It is wrong. It should not be."))) == []
 
 
 def test_each_program_goes_with_its_own_results() -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from itertools import pairwise
 from string import Template
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ def expectations_of(facts: IssueFacts) -> Iterator[Expectation]:
     blocks = facts.code_blocks
     python = [at for at, block in enumerate(blocks) if block.kind == "python"]
     programs = [at for at in python if at == python[0] or not _is_result(blocks[at])]
-    for at, end in zip(programs, [*programs[1:], len(blocks)], strict=True):
+    for at, end in pairwise([*programs, len(blocks)]):
         results = [block for block in blocks[at + 1 : end] if block.kind != "shell"]
         wanted = [block for block in results if _WANTED.search(block.lead)]
         seen = [block for block in results if block not in wanted]

@@ -129,7 +129,9 @@ class Resolution:
             yield Reproduced(reproduction=found)
         if state.locations is None:
             spectrum = await self._spectrum(traced, reproducer, state) if self.plan.coverage else {}
-            yield await self._timed("localise", self._localised(issue, facts, spectrum, state.tests))
+            yield await self._timed(
+                "localise", self._localised(issue, _with_frames(facts, state), spectrum, state.tests)
+            )
         if state.locations and self._needs_narrowing(state):
             async for event in self._narrowed(state):
                 yield event
@@ -284,6 +286,12 @@ class Resolution:
             usage=state.usage,
             duration_s=self.budget.used_s,
         )
+
+
+def _with_frames(facts: IssueFacts, state: ResolveState) -> IssueFacts:
+    """The issue's traceback, and inside of it the one with which its program ends here: its lines are this tree's."""
+    own = read_issue(state.reproduction.failure).frames if state.reproduction else ()
+    return facts.model_copy(update={"frames": (*facts.frames, *own)})
 
 
 async def _verdicts(judge: Judge, batch: Sequence[Candidate]) -> list[Verdict]:
