@@ -1,5 +1,7 @@
 """A tracer, not a module of ours: which lines of a work tree are executed. PYTEST_DONT_REWRITE
 
+What runs while a module of the tree is imported does not count: it runs for everything that imports it.
+
 Runs in the project's Python: any from 3.6, and nothing else. The probe traces tests with it. As a program, it runs
 the one that PATCHWRIGHT_TRACER_PROGRAM names, as Python would, and writes what that executed of the tree in
 PATCHWRIGHT_TRACER_TREE to the file PATCHWRIGHT_TRACER_REPORT, as {path: [line, …]}, however it ends.
@@ -79,11 +81,13 @@ class FrameTracer:
         self._paths = paths
         self._lines: Lines = {}
         self._recorders: Dict[str, Tracer] = {}
+        self._importing = 0
         self._before: Optional[Tuple[Any, Any]] = None
 
     def start(self, lines: Lines) -> None:
         self._lines = lines
         self._recorders = {}
+        self._importing = 0
         self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
         threading.settrace(self._enter)
         sys.settrace(self._enter)
@@ -101,9 +105,19 @@ class FrameTracer:
         path = self._paths.find(frame.f_code.co_filename)
         if path is None:
             return None
+        if frame.f_code.co_name == "<module>":
+            self._importing += 1
+            return self._leave
+        if self._importing:
+            return None
         if path not in self._recorders:
             self._recorders[path] = recorder(self._lines.setdefault(path, set()))
         return self._recorders[path]
+
+    def _leave(self, _frame: FrameType, event: str, _argument: Any) -> Tracer:
+        if event == "return":
+            self._importing -= 1
+        return self._leave
 
 
 def recorder(lines: Set[int]) -> Tracer:
@@ -123,8 +137,11 @@ class MonitoringTracer:
         self._monitoring = monitoring
         self._tool = tool
         self._lines: Optional[Lines] = None
+        self._importing = 0
         events = monitoring.events
         monitoring.use_tool_id(tool, "patchwright")
+        monitoring.register_callback(tool, events.PY_RETURN, self._leave)
+        monitoring.register_callback(tool, events.PY_UNWIND, self._leave)
         monitoring.register_callback(tool, events.PY_START, self._enter)
         monitoring.register_callback(tool, events.PY_RESUME, self._enter)
         monitoring.register_callback(tool, events.LINE, self._record)
@@ -132,7 +149,8 @@ class MonitoringTracer:
     def start(self, lines: Lines) -> None:
         events = self._monitoring.events
         self._lines = lines
-        self._monitoring.set_events(self._tool, events.PY_START | events.PY_RESUME)
+        self._importing = 0
+        self._monitoring.set_events(self._tool, events.PY_START | events.PY_RESUME | events.PY_UNWIND)
         self._monitoring.restart_events()
 
     def stop(self) -> None:
@@ -144,11 +162,23 @@ class MonitoringTracer:
         self._monitoring.free_tool_id(self._tool)
 
     def _enter(self, code: CodeType, _offset: int) -> Any:
-        if self._paths.find(code.co_filename) is not None:
-            self._monitoring.set_local_events(self._tool, code, self._monitoring.events.LINE)
+        events = self._monitoring.events
+        if self._paths.find(code.co_filename) is None:
+            return self._monitoring.DISABLE
+        if code.co_name == "<module>":
+            self._importing += 1
+            self._monitoring.set_local_events(self._tool, code, events.PY_RETURN)
+        else:
+            self._monitoring.set_local_events(self._tool, code, events.LINE)
         return self._monitoring.DISABLE
 
+    def _leave(self, code: CodeType, _offset: int, _result: Any) -> None:
+        if code.co_name == "<module>" and self._paths.find(code.co_filename) is not None:
+            self._importing -= 1
+
     def _record(self, code: CodeType, line: int) -> Any:
+        if self._importing:
+            return None
         path = self._paths.find(code.co_filename)
         if self._lines is not None and path is not None:
             self._lines.setdefault(path, set()).add(line)
