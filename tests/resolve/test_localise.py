@@ -117,7 +117,7 @@ def test_what_the_failing_tests_execute_comes_before_what_reads_like_the_issue(i
         ("total_price", (5, 6)),
         ("monthly_report", ()),
     ]
-    assert locations[0].reasons[0] == "executed by the failing tests"
+    assert locations[0].reasons[0] == "executed by what fails"
 
 
 def test_a_line_counts_for_the_innermost_symbol_and_a_class_body_for_less(index: Index):

@@ -27,7 +27,7 @@ FRAME = 2.0
 FRAME_OUTWARDS = 0.7
 """What each frame further out counts for, of the one inside of it."""
 EXECUTED = 4.0
-"""For a function with a line of suspiciousness 1: more than words can say."""
+"""For the function with the most suspicious line, others in proportion: more than words can say."""
 EXECUTED_ON_IMPORT = 0.25
 """What a class or a module counts for of that: its lines run when it is imported."""
 NEIGHBOUR = 0.1
@@ -194,9 +194,11 @@ def _weigh_spectrum(evidence: _Evidence, spectrum: Spectrum, index: Index) -> No
             if found and line >= found.symbol.body_line:
                 executed[_place(found)] = found
                 evidence.lines[_place(found)][line] = score
+    most = max((score for place in executed for score in evidence.lines[place].values()), default=1.0)
     for place, found in executed.items():
         share = 1.0 if found.symbol.kind == "function" else EXECUTED_ON_IMPORT
-        evidence.add(found, EXECUTED * share * max(evidence.lines[place].values()), "executed by the failing tests")
+        suspicious = max(evidence.lines[place].values()) / most
+        evidence.add(found, EXECUTED * share * suspicious, "executed by what fails")
 
 
 def _named_files(facts: IssueFacts, index: Index) -> list[str]:

@@ -38,7 +38,7 @@ class Location(Record):
     """The last line that belongs to it."""
     score: float
     reasons: tuple[str, ...] = ()
-    """Why it is here, for people: "named in the issue", "executed by the failing tests"."""
+    """Why it is here, for people: "named in the issue", "executed by what fails"."""
     suspicious_lines: tuple[int, ...] = ()
     """Lines in it that the failing tests executed, the most suspicious first; empty when nobody knows."""
 
