@@ -91,15 +91,14 @@ class Forge:
     async def _found(self) -> AsyncGenerator[_Broken | Tried]:
         """Mutations that can be noticed and shown, one for each function, and why the others are none."""
         used: set[tuple[str, str]] = set()
-        candidates = mutations(self.project.tree, self.ground.sources, self.seed)
+        every = mutations(self.project.tree, self.ground.sources, self.seed)
+        candidates = (each for each in every if (each.path, each.name) not in used)
         while batch := list(islice(candidates, self.at_once)):
             for mutation, found in zip(batch, await asyncio.gather(*map(self._broken, batch)), strict=True):
                 place = (mutation.path, mutation.name)
                 if isinstance(found, str):
                     yield Tried((mutation,), reason=found)
-                elif place in used:
-                    yield Tried((mutation,), reason="its function has an instance already")
-                else:
+                elif place not in used:
                     used.add(place)
                     yield found
 
