@@ -165,7 +165,7 @@ async def test_a_stop_leaves_the_tree_and_says_so(tmp_path: Path) -> None:
 
 
 async def test_the_time_limit_ends_it_with_the_best_so_far(tmp_path: Path) -> None:
-    events = await resolve(sums(tmp_path), repeat(answers(WRONG)), PLAN, order=MODEL_ALONE, time_s=20)
+    events = await resolve(sums(tmp_path), repeat(answers(WRONG)), PLAN, order=MODEL_ALONE, time_s=30)
     assert (finish_of(events).reason, finish_of(events).word) == ("time_limit", "none")
 
 

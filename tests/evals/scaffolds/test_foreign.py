@@ -105,5 +105,5 @@ async def test_one_that_was_half_made_is_made_again(tmp_path: Path) -> None:
 
 async def test_what_cannot_be_installed_is_said_in_uvs_words(tmp_path: Path) -> None:
     environment = Environment("stand-in", PYTHON, ("./no-such-directory",))
-    with pytest.raises(BenchmarkError, match=r"(?s)uv pip failed: .*no-such-directory"):
+    with pytest.raises(BenchmarkError, match=r"(?s)uv cannot make the environment: .*no-such-directory"):
         await environment.made(tmp_path, os.environ)
