@@ -25,10 +25,9 @@ def git(directory: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def bugged(directory: Path) -> Path:
     """A git repository with a bug and a test that shows it, committed."""
-    root = tmp_path / "adder"
+    root = directory / "adder"
     root.mkdir()
     (root / "adder.py").write_text(BUG)
     (root / "check_adder.py").write_text(TEST)
@@ -36,6 +35,11 @@ def repository(tmp_path: Path) -> Path:
     git(root, "add", ".")
     git(root, "commit", "--quiet", "--message=start")
     return root
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return bugged(tmp_path)
 
 
 @pytest.fixture

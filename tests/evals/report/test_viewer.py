@@ -15,10 +15,11 @@ from patchwright.evals.report.viewer import attempt_page, session_page
 from patchwright.schema.events import AnyEvent, Replied, StepStarted, ToolFinished
 from patchwright.schema.messages import AssistantMessage, ToolCall, ToolMessage, Usage
 from patchwright.schema.trajectory import Header, Trajectory, write
+from tests.conftest import bugged
 
 from .pages import assert_inert
 from .runs import attempt, write_attempt, write_run
-from .trajectories import HOSTILE, bugged, hostile_run, resolution
+from .trajectories import HOSTILE, hostile_run, resolution
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -7,7 +7,7 @@ from patchwright.resolve.resolution import Plan
 from patchwright.schema.events import AnyEvent
 from patchwright.schema.messages import AssistantMessage
 from tests.agent.harness import events_of
-from tests.conftest import BUG, TEST, TEST_COMMAND, git
+from tests.conftest import TEST_COMMAND
 from tests.resolve.workshop import FIX, PYTEST, WRONG, resolve, sums
 
 HOSTILE = (
@@ -17,18 +17,6 @@ HOSTILE = (
     "access = 'user\u202e \u2066// is admin\u2069 \u2066'; zero\u200bwidth; nul \x00; \r over\n" + "long " * 4_000
 )
 """What an attacker would have a model, a file or a command's output say."""
-
-
-def bugged(directory: Path) -> Path:
-    """A repository whose `add` subtracts, and a test that shows it."""
-    root = directory / "adder"
-    root.mkdir()
-    (root / "adder.py").write_text(BUG)
-    (root / "check_adder.py").write_text(TEST)
-    git(root, "init", "--quiet", "--initial-branch=main")
-    git(root, "add", ".")
-    git(root, "commit", "--quiet", "--message=start")
-    return root
 
 
 async def hostile_run(repository: Path) -> list[AnyEvent]:

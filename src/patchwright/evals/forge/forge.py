@@ -86,7 +86,9 @@ class Forge:
         for each in instance_ids:
             if known.keys() >= set(_keys(each)):
                 parts = [await self._broken(known[key]) for key in _keys(each)]
-                yield await self._instance([part for part in parts if isinstance(part, _Broken)])
+                found = [part for part in parts if isinstance(part, _Broken)]
+                if len(found) == len(parts):  # half of two changes would be another instance
+                    yield await self._instance(found)
 
     async def _found(self) -> AsyncGenerator[_Broken | Tried]:
         """Mutations that can be noticed and shown, one for each function, and why the others are none."""
