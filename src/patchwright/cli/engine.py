@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
     from patchwright.engines.running import RunningEngine
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="List and stop running engines, read their logs.")
-
-FOLLOW_POLL_S = 0.2
 
 
 @app.command()
@@ -54,15 +51,11 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the engine runs.")] = False,
 ) -> None:
     """Print an engine's log, the newest if no name is given."""
-    from patchwright.engines.running import find_log, running_engines
+    from patchwright.engines.running import find_log, log_texts
 
     state_dir = _state_dir()
-    path = find_log(state_dir, name)
-    with path.open(encoding="utf-8", errors="replace") as log:
-        typer.echo(log.read(), nl=False)
-        while follow and any(engine.log == path for engine in running_engines(state_dir)):
-            time.sleep(FOLLOW_POLL_S)
-            typer.echo(log.read(), nl=False)
+    for text in log_texts(find_log(state_dir, name), state_dir, follow=follow):
+        typer.echo(text, nl=False)
 
 
 def _state_dir() -> Path:

@@ -1,6 +1,7 @@
 """The engines that run on this machine: list them, find one by name, stop it, read its log."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ STOP_TIMEOUT_S = 5.0
 """For an engine to end in order; it needs some 2 s at most."""
 
 POLL_S = 0.02
+FOLLOW_POLL_S = 0.2
 
 
 class RunningEngine(Record):
@@ -75,6 +77,23 @@ def find_log(state_dir: Path, name: str | None) -> Path:
     if not logs:
         raise EngineError(f"no engine {name} has left a log" if name else "no engine has left a log")
     return max(logs, key=lambda log: log.stat().st_mtime)
+
+
+def log_texts(path: Path, state_dir: Path, *, follow: bool) -> Iterator[str]:
+    """What the log says, piece by piece; when followed, until the process that writes it has ended.
+
+    An engine takes its state file away before it closes: its last lines come when it is no longer listed.
+    """
+    writers: list[EngineState] = []
+    with path.open(encoding="utf-8", errors="replace") as log:
+        while follow and (writers := _writers(path, state_dir) or [state for state in writers if state.process()]):
+            yield log.read()
+            time.sleep(FOLLOW_POLL_S)
+        yield log.read()
+
+
+def _writers(log: Path, state_dir: Path) -> list[EngineState]:
+    return [state for files, state, _ in _live(state_dir) if files.log == log]
 
 
 def _live(state_dir: Path) -> list[tuple[EngineFiles, EngineState, psutil.Process]]:
