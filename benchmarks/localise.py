@@ -13,7 +13,7 @@ import asyncio
 import re
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from patchwright.config import load_settings
@@ -121,7 +121,7 @@ def print_table(name: str, ranks: Sequence[tuple[int, int]]) -> None:
         print(f"| {kind} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")
 
 
-def rank(ranked: Sequence[object], gold: set[object]) -> int:
+def rank(ranked: Sequence[object], gold: Container[object]) -> int:
     return next((place for place, each in enumerate(ranked, start=1) if each in gold), 0)
 
 
