@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def bugged(directory: Path) -> Path:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     return bugged(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_devstral(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with mistral/, hf/ and tiny.gguf: Devstral's architecture and tokenizer, random weights in bf16."""
+    directory = tmp_path_factory.mktemp("devstral") / "tiny"
+    command = [sys.executable, "-m", "patchwright.cli.main", "model", "make-tiny", str(directory), "--dim", "128"]
+    subprocess.run(command, check=True, capture_output=True)
+    return directory
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ COMMANDS = {
     "resolve": "find a patch for an issue, prove it, and apply it",
     "undo": "bring the work tree back to what it was before the last run",
     "session": "list, show, export and remove recorded sessions",
-    "model": "list, fetch and remove models; say what fits into memory",
+    "model": "list, fetch, inspect, convert and remove models; say what fits into memory",
     "eval": "measure models and scaffolds on benchmarks",
     "engine": "list and stop running engines, read their logs",
     "doctor": "check that this machine has what Patchwright needs",

@@ -1,4 +1,4 @@
-"""`patchwright model`: list the models, show one, fetch it, remove it, and say what fits into memory."""
+"""`patchwright model`: list the models, show one, fetch, inspect, convert, remove it; say what fits into memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from patchwright.cli import checkpoints
+
 if TYPE_CHECKING:
     from patchwright.models.gguf_file import GgufInfo
     from patchwright.models.reference import ModelReference
     from patchwright.models.store import ModelStore
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="List, fetch and remove models; say what fits into memory."
+    no_args_is_help=True,
+    add_completion=False,
+    help="List, fetch, inspect, convert and remove models; say what fits into memory.",
 )
 
 Name = Annotated[str, typer.Argument(help="A name from `patchwright model list`, a .gguf file, or hf:owner/repo/file.")]
@@ -99,6 +103,14 @@ def fit(
         print_json(fits)
     else:
         print_fitting(fits)
+
+
+app.command()(checkpoints.inspect)
+app.command()(checkpoints.convert)
+app.command("strip-vision")(checkpoints.strip_vision)
+app.command()(checkpoints.merge)
+app.command("export-adapter")(checkpoints.export_adapter)
+app.command("make-tiny")(checkpoints.make_tiny)
 
 
 def _store() -> ModelStore:

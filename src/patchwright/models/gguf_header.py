@@ -6,25 +6,30 @@ Format: docs/gguf.md of ggml. The package `gguf` makes numpy views of every stri
 
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from patchwright.errors import ModelError
 from patchwright.models.ggml import TENSOR_TYPES, stored_bytes
 
 Scalar = int | float
 Value = Scalar | str | tuple[Scalar, ...]
+T = TypeVar("T")
 
 
 class Tensor(NamedTuple):
-    """One row of the table. `offset` counts from the start of the data section."""
+    """One row of the table. `dimensions`: the length of a row first; `offset` counts from the start of the data."""
 
     name: str
     type: str
-    values: int
+    dimensions: tuple[int, ...]
     offset: int
+
+    @property
+    def values(self) -> int:
+        return prod(self.dimensions)
 
     @property
     def size_bytes(self) -> int:
@@ -37,15 +42,29 @@ class GgufHeader(NamedTuple):
     metadata: Mapping[str, Value]
     array_lengths: Mapping[str, int]
     tensors: tuple[Tensor, ...]
+    data_start: int
+    """Where the data section begins, in bytes."""
 
 
 def read_header(path: Path) -> GgufHeader:
     """Raises ModelError when the file cannot be read, is not a GGUF of a known version, or is cut short."""
+    return _read(path, _parse)
+
+
+def read_strings(path: Path, key: str) -> list[bytes]:
+    """An array of strings that the header leaves out, such as the vocabulary; empty when there is none.
+
+    Raises ModelError as `read_header` does.
+    """
+    return _read(path, lambda data: _strings(data, key))
+
+
+def _read(path: Path, parse: Callable[[mmap.mmap], T]) -> T:
     try:
         with path.open("rb") as file:
             _check_magic(file, path)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _parse(data)
+                return parse(data)
     except OSError as error:
         raise ModelError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
     except _Cut:
@@ -94,17 +113,32 @@ def _parse(data: mmap.mmap) -> GgufHeader:
         if values:
             metadata[key] = values
     tensors = tuple(cursor.tensor() for _ in range(int(tensor_count)))
-    _check_data(cursor.position, len(data), metadata, tensors)
-    return GgufHeader(metadata, lengths, tensors)
+    start = _data_start(cursor.position, metadata)
+    if any(start + tensor.offset + tensor.size_bytes > len(data) for tensor in tensors):
+        raise _Cut
+    return GgufHeader(metadata, lengths, tensors, start)
 
 
-def _check_data(header_end: int, file_end: int, metadata: Mapping[str, Value], tensors: tuple[Tensor, ...]) -> None:
+def _strings(data: mmap.mmap, wanted: str) -> list[bytes]:
+    cursor = _Cursor(data, position=16)
+    for _ in range(int(cursor.scalar(_U64))):
+        key, kind = cursor.string(), cursor.scalar(_U32)
+        if kind == _ARRAY and key == wanted:
+            return cursor.strings()
+        if kind == _ARRAY:
+            cursor.array()
+        elif kind == _STRING:
+            cursor.string()
+        else:
+            cursor.scalar(kind)
+    return []
+
+
+def _data_start(header_end: int, metadata: Mapping[str, Value]) -> int:
     alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
     if not isinstance(alignment, int) or alignment < 1:
         raise _Cut
-    start = -(-header_end // alignment) * alignment
-    if any(start + tensor.offset + tensor.size_bytes > file_end for tensor in tensors):
-        raise _Cut
+    return -(-header_end // alignment) * alignment
 
 
 class _Cursor:
@@ -123,10 +157,14 @@ class _Cursor:
         return value
 
     def string(self) -> str:
-        length = int(self.scalar(_U64))
-        start = self.position
-        self._skip(length)
-        return self._data[start : self.position].decode("utf-8", errors="replace")
+        return self._bytes().decode("utf-8", errors="replace")
+
+    def strings(self) -> list[bytes]:
+        """All of an array of strings."""
+        kind, length = int(self.scalar(_U32)), int(self.scalar(_U64))
+        if kind != _STRING:
+            raise _Cut
+        return [self._bytes() for _ in range(length)]
 
     def array(self) -> tuple[int, tuple[Scalar, ...]]:
         """Its length, and its values if they are few numbers."""
@@ -141,12 +179,17 @@ class _Cursor:
 
     def tensor(self) -> Tensor:
         name = self.string()
-        dimensions = int(self.scalar(_U32))
-        values = prod(int(self.scalar(_U64)) for _ in range(dimensions))
+        dimensions = tuple(int(self.scalar(_U64)) for _ in range(int(self.scalar(_U32))))
         kind = TENSOR_TYPES.get(int(self.scalar(_U32)))
         if kind is None:
             raise _Cut
-        return Tensor(name, kind.name, values, int(self.scalar(_U64)))
+        return Tensor(name, kind.name, dimensions, int(self.scalar(_U64)))
+
+    def _bytes(self) -> bytes:
+        length = int(self.scalar(_U64))
+        start = self.position
+        self._skip(length)
+        return self._data[start : self.position]
 
     def _skip(self, length: int) -> None:
         if length > len(self._data) - self.position:

@@ -50,7 +50,19 @@ def expected_info(entry: CatalogueEntry) -> GgufInfo:
     )
 
 
-class _Recipe(NamedTuple):
+def number_type(quantisation: str, tensor: str, columns: int, layers: int) -> str:
+    """ggml's type for a matrix of a file in this quantisation: `tensor` by Mistral's name, its rows `columns` long."""
+    recipe = RECIPES[quantisation]
+    if tensor == "output.weight":
+        wanted = recipe.output
+    elif tensor.endswith(_BETTER) and _gets_more_bits(int(tensor.split(".")[1]), layers):
+        wanted = recipe.better
+    else:
+        wanted = recipe.usual
+    return wanted if columns % 256 == 0 else _INSTEAD.get(wanted, wanted)
+
+
+class Recipe(NamedTuple):
     """The number types of a quantisation. `better` is for some of the value and down projections."""
 
     usual: str
@@ -58,13 +70,18 @@ class _Recipe(NamedTuple):
     output: str
 
 
-_RECIPES = {
-    "q4_1": _Recipe("Q4_1", "Q4_1", "Q6_K"),
-    "q4_k_m": _Recipe("Q4_K", "Q6_K", "Q6_K"),
-    "q5_k_m": _Recipe("Q5_K", "Q6_K", "Q6_K"),
-    "q8_0": _Recipe("Q8_0", "Q8_0", "Q8_0"),
-    "bf16": _Recipe("BF16", "BF16", "BF16"),
+RECIPES = {
+    "q4_0": Recipe("Q4_0", "Q4_0", "Q6_K"),
+    "q4_1": Recipe("Q4_1", "Q4_1", "Q6_K"),
+    "q4_k_m": Recipe("Q4_K", "Q6_K", "Q6_K"),
+    "q5_k_m": Recipe("Q5_K", "Q6_K", "Q6_K"),
+    "q6_k": Recipe("Q6_K", "Q6_K", "Q6_K"),
+    "q8_0": Recipe("Q8_0", "Q8_0", "Q8_0"),
+    "f16": Recipe("F16", "F16", "F16"),
+    "bf16": Recipe("BF16", "BF16", "BF16"),
+    "f32": Recipe("F32", "F32", "F32"),
 }
+_BETTER = ("attention.wv.weight", "feed_forward.w2.weight")
 _INSTEAD = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 """For a matrix whose rows are not whole blocks of 256 numbers."""
 
@@ -72,15 +89,11 @@ _INSTEAD = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 class _Matrix(NamedTuple):
     rows: int
     columns: int
-    wanted: str
+    type: str
 
     @property
     def values(self) -> int:
         return self.rows * self.columns
-
-    @property
-    def type(self) -> str:
-        return self.wanted if self.columns % 256 == 0 else _INSTEAD.get(self.wanted, self.wanted)
 
     @property
     def size_bytes(self) -> int:
@@ -89,26 +102,29 @@ class _Matrix(NamedTuple):
 
 def _matrices(shape: Shape, quantisation: str) -> list[_Matrix]:
     """The token embeddings first."""
-    recipe = _RECIPES[quantisation]
-    vocabulary, width = shape.vocabulary, shape.embedding_length
-    output = _Matrix(vocabulary, width, recipe.output)
-    ends = [output] if shape.tied_embeddings else [_Matrix(vocabulary, width, recipe.usual), output]
-    return ends + [matrix for layer in range(shape.layers) for matrix in _layer(shape, recipe, layer)]
+    shapes = {name: pair for layer in range(shape.layers) for name, pair in _layer(shape, layer).items()}
+    ends = {"output.weight": (shape.vocabulary, shape.embedding_length)}
+    if not shape.tied_embeddings:
+        ends = {"tok_embeddings.weight": (shape.vocabulary, shape.embedding_length)} | ends
+    return [
+        _Matrix(rows, columns, number_type(quantisation, name, columns, shape.layers))
+        for name, (rows, columns) in (ends | shapes).items()
+    ]
 
 
-def _layer(shape: Shape, recipe: _Recipe, layer: int) -> list[_Matrix]:
+def _layer(shape: Shape, layer: int) -> dict[str, tuple[int, int]]:
     width, inner = shape.embedding_length, shape.feed_forward_length
     query, key = shape.heads * shape.head_length, shape.kv_heads * shape.head_length
-    better = recipe.better if _gets_more_bits(layer, shape.layers) else recipe.usual
-    return [
-        _Matrix(query, width, recipe.usual),
-        _Matrix(key, width, recipe.usual),
-        _Matrix(key, width, better),
-        _Matrix(width, query, recipe.usual),
-        _Matrix(inner, width, recipe.usual),
-        _Matrix(inner, width, recipe.usual),
-        _Matrix(width, inner, better),
-    ]
+    shapes = {
+        "attention.wq": (query, width),
+        "attention.wk": (key, width),
+        "attention.wv": (key, width),
+        "attention.wo": (width, query),
+        "feed_forward.w1": (inner, width),
+        "feed_forward.w2": (width, inner),
+        "feed_forward.w3": (inner, width),
+    }
+    return {f"layers.{layer}.{name}.weight": pair for name, pair in shapes.items()}
 
 
 def _gets_more_bits(layer: int, layers: int) -> bool:

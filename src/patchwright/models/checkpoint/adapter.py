@@ -1,0 +1,144 @@
+"""A LoRA adapter as PEFT writes it: merged into a checkpoint, or as the GGUF file that llama.cpp applies at run time.
+
+Sources: `LoraLayer` of peft, convert_lora_to_gguf.py of llama.cpp.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from patchwright.errors import ModelError
+from patchwright.models.checkpoint.checkpoint import Checkpoint
+from patchwright.models.checkpoint.decoder import Decoder
+from patchwright.models.checkpoint.files import read_json
+from patchwright.models.checkpoint.gguf_format import write_tensors
+from patchwright.models.checkpoint.hugging_face import as_mistral
+from patchwright.models.checkpoint.names import gguf_name, hugging_face_name
+from patchwright.models.checkpoint.safetensors_files import open_safetensors
+from patchwright.models.checkpoint.tensors import Rows, Tensor
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+
+_PREFIX = "base_model.model."
+_DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
+
+
+class _Config(BaseModel):
+    """adapter_config.json, as far as it changes what the weights mean."""
+
+    model_config = ConfigDict(frozen=True)
+
+    peft_type: str
+    r: int
+    lora_alpha: float
+    use_rslora: bool = False
+    use_dora: bool = False
+    bias: str = "none"
+    modules_to_save: list[str] | None = None
+    rank_pattern: dict[str, int] = {}
+    alpha_pattern: dict[str, float] = {}
+    fan_in_fan_out: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is added to one matrix: `up` [outputs, rank] times `down` [rank, inputs]."""
+
+    down: Tensor
+    up: Tensor
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """By Mistral's names of the matrices, with rows as Mistral has them."""
+
+    pairs: Mapping[str, Pair]
+    alpha: float
+    rank: int
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+
+def open_adapter(directory: Path, decoder: Decoder, files: ExitStack) -> Adapter:
+    """The adapter for a model of this shape; it can be read as long as `files` is open.
+
+    Raises ModelError when it is of another kind or for another model.
+    """
+    config = read_json(directory / CONFIG, _Config)
+    if unknown := _unknown(config):
+        raise ModelError(f"{directory / CONFIG}: {unknown} is not known here", hint="merge it with peft")
+    found = open_safetensors([directory / WEIGHTS], files)
+    pairs: dict[str, Pair] = {}
+    for name, shape in decoder.shapes().items():
+        stem = _PREFIX + hugging_face_name(name).removesuffix(".weight")
+        if stem + _DOWN in found and stem + _UP in found:
+            pairs[name] = _pair(name, shape, found.pop(stem + _DOWN), found.pop(stem + _UP), decoder)
+    if found or not pairs:
+        strange = next(iter(found), "nothing of it")
+        raise ModelError(f"{directory / WEIGHTS}: {strange} belongs to no matrix of this model")
+    return Adapter(pairs, config.lora_alpha * (config.r**0.5 if config.use_rslora else 1), config.r)
+
+
+def merged(checkpoint: Checkpoint, adapter: Adapter) -> Checkpoint:
+    """The checkpoint with the adapter's products added to its matrices, which are f32 then."""
+    tensors = {
+        name: _sum(tensor, adapter.pairs[name], adapter.scale) if name in adapter.pairs else tensor
+        for name, tensor in checkpoint.tensors.items()
+    }
+    return replace(checkpoint, tensors=tensors)
+
+
+def write_gguf_adapter(adapter: Adapter, path: Path) -> None:
+    """Raises OSError."""
+    writer = gguf.GGUFWriter(path, "llama")
+    try:
+        writer.add_type(gguf.GGUFType.ADAPTER)
+        writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+        writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, adapter.alpha)
+        tensors = [
+            replace(tensor.to("F32"), name=f"{gguf_name(name)}.{end}")
+            for name, pair in adapter.pairs.items()
+            for tensor, end in ((pair.down, "lora_a"), (pair.up, "lora_b"))
+        ]
+        write_tensors(writer, tensors)
+    finally:
+        writer.close()
+
+
+def _unknown(config: _Config) -> str | None:
+    """What the configuration asks for that goes beyond a product for each matrix."""
+    asked: dict[str, Any] = {
+        f"peft_type {config.peft_type}": config.peft_type != "LORA",
+        "DoRA": config.use_dora,
+        "a bias": config.bias != "none",
+        "modules_to_save": config.modules_to_save,
+        "a rank for each module": config.rank_pattern or config.alpha_pattern,
+        "fan_in_fan_out": config.fan_in_fan_out,
+    }
+    return next((name for name, wanted in asked.items() if wanted), None)
+
+
+def _pair(name: str, shape: tuple[int, ...], down: Tensor, up: Tensor, decoder: Decoder) -> Pair:
+    if (up.shape[0], *down.shape[1:]) != shape or down.shape[0] != up.shape[1]:
+        raise ModelError(f"the adapter is for another model: its {name} is {up.shape[0]} × {down.shape[-1]}")
+    return Pair(down, as_mistral(up, name, decoder))
+
+
+def _sum(tensor: Tensor, pair: Pair, scale: float) -> Tensor:
+    base = tensor.to("F32")
+    down = pair.down.to("F32").read(0, pair.down.shape[0])
+    up = pair.up.to("F32")
+
+    def read(start: int, stop: int) -> Rows:
+        return base.read(start, stop) + np.float32(scale) * (up.read(start, stop) @ down)
+
+    return replace(base, read=read, together=max(tensor.together, pair.up.together))

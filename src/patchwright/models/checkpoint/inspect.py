@@ -1,0 +1,100 @@
+"""What lies in a file or a directory of weights, and what looks wrong with it: read from headers, so at once."""
+
+from collections import Counter
+from pathlib import Path
+
+from patchwright.models.checkpoint.checkpoint import Checkpoint
+from patchwright.models.checkpoint.convert import opened
+from patchwright.models.checkpoint.tekken import Tekken
+from patchwright.models.gguf_file import read_gguf
+from patchwright.schema.record import Record
+
+
+class Inspection(Record):
+    """A checkpoint as `patchwright model inspect` shows it."""
+
+    path: Path
+    format: str
+    architecture: str
+    parameters: int
+    layers: int
+    embedding_length: int
+    heads: int
+    kv_heads: int
+    head_length: int
+    feed_forward_length: int
+    vocabulary: int
+    context_tokens: int
+    tokenizer: str
+    chat_template: bool
+    system_prompt: bool
+    """Whether the publisher's own is there."""
+    tensor_bytes: dict[str, int]
+    """Bytes of tensor data by number type."""
+    problems: tuple[str, ...]
+
+
+def inspected(path: Path) -> Inspection:
+    """Raises ModelError when nothing can be read of it at all."""
+    if path.is_file() and (info := read_gguf(path)).architecture != "llama":
+        return Inspection(
+            path=path,
+            format="gguf",
+            architecture=info.architecture,
+            parameters=info.parameters,
+            layers=info.layers,
+            embedding_length=info.embedding_length,
+            heads=info.heads,
+            kv_heads=info.kv_heads,
+            head_length=info.key_length,
+            feed_forward_length=info.feed_forward_length,
+            vocabulary=info.vocabulary,
+            context_tokens=info.context_tokens,
+            tokenizer=f"{info.vocabulary} tokens",
+            chat_template=info.has_chat_template,
+            system_prompt=False,
+            tensor_bytes=info.tensor_bytes,
+            problems=() if info.has_chat_template else ("it has no chat template: chat models bring one",),
+        )
+    with opened(path) as checkpoint:
+        return _inspection(checkpoint)
+
+
+def _inspection(checkpoint: Checkpoint) -> Inspection:
+    decoder = checkpoint.decoder
+    sizes: Counter[str] = Counter()
+    for tensor in checkpoint.tensors.values():
+        sizes[tensor.type] += tensor.size_bytes
+    return Inspection(
+        path=checkpoint.path,
+        format=checkpoint.format,
+        architecture="decoder of Mistral Small 3",
+        parameters=decoder.parameters,
+        layers=decoder.layers,
+        embedding_length=decoder.embedding_length,
+        heads=decoder.heads,
+        kv_heads=decoder.kv_heads,
+        head_length=decoder.head_length,
+        feed_forward_length=decoder.feed_forward_length,
+        vocabulary=decoder.vocabulary,
+        context_tokens=decoder.context_tokens,
+        tokenizer=_tokenizer(checkpoint.tekken),
+        chat_template=checkpoint.chat_template is not None,
+        system_prompt=checkpoint.system_prompt is not None,
+        tensor_bytes=dict(sizes.most_common()),
+        problems=tuple(_problems(checkpoint)),
+    )
+
+
+def _tokenizer(tekken: Tekken | None) -> str:
+    if tekken is None:
+        return "none"
+    whose = ", that of Devstral Small 1.1 to the byte" if tekken.is_devstral else ""
+    return f"Tekken {tekken.version}, {tekken.vocabulary} tokens{whose}"
+
+
+def _problems(checkpoint: Checkpoint) -> list[str]:
+    problems = checkpoint.problems()
+    if checkpoint.format == "gguf" and checkpoint.chat_template is None:
+        problems.append("it has no chat template: engines will make one up")
+    return problems

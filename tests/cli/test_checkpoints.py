@@ -1,0 +1,57 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+
+def patchwright(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "patchwright.cli.main", "model", *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == code, result.stderr
+    return result
+
+
+def test_a_tiny_checkpoint_is_devstral_but_for_its_size(tiny_devstral: Path) -> None:
+    for name, form in (("mistral", "mistral"), ("hf", "hf"), ("tiny.gguf", "gguf")):
+        shown = json.loads(patchwright("inspect", tiny_devstral / name, "--json").stdout)
+        assert shown["format"] == form
+        assert shown["tokenizer"] == "Tekken v13, 131072 tokens, that of Devstral Small 1.1 to the byte"
+        assert (shown["context_tokens"], shown["problems"]) == (131_072, [])
+
+
+def test_inspect_says_what_is_wrong(tiny_devstral: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_devstral / "mistral", tmp_path / "copy")
+    params = json.loads((copy / "params.json").read_text())
+    (copy / "params.json").write_text(json.dumps(params | {"vocab_size": 32_768}))
+    lines = patchwright("inspect", copy, code=1).stdout.splitlines()
+    assert [line for line in lines if line.startswith("wrong: ")] == [
+        "wrong: tok_embeddings.weight has the shape 131072 × 128, not 32768 × 128",
+        "wrong: output.weight has the shape 131072 × 128, not 32768 × 128",
+        "wrong: the tokenizer has 131072 tokens, the model 32768",
+    ]
+
+
+def test_convert_writes_what_it_prints(tiny_devstral: Path, tmp_path: Path) -> None:
+    result = patchwright("convert", tiny_devstral / "hf", tmp_path / "new" / "small.gguf", "--type", "q4_0")
+    assert Path(result.stdout.strip()) == tmp_path / "new" / "small.gguf"
+    assert "q4_0" not in result.stderr
+    shown = json.loads(patchwright("inspect", tmp_path / "new" / "small.gguf", "--json").stdout)
+    assert set(shown["tensor_bytes"]) == {"Q4_0", "Q8_0", "F32"}
+    assert shown["chat_template"] is True
+
+
+def test_a_model_of_text_has_no_vision_to_strip(tiny_devstral: Path, tmp_path: Path) -> None:
+    result = patchwright("strip-vision", tiny_devstral / "hf", tmp_path / "text", code=3)
+    assert "no vision tower is in it" in result.stderr
+    assert "hint: it is a model of text already" in result.stderr
+
+
+def test_an_adapter_of_another_kind_is_refused(tiny_devstral: Path, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_dora": true}')
+    for command in ("merge", "export-adapter"):
+        result = patchwright(command, tiny_devstral / "hf", adapter, tmp_path / "result.gguf", code=3)
+        assert "DoRA is not known here" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
