@@ -5,12 +5,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from patchwright.config import load_settings
 from patchwright.models.reference import resolve
 from patchwright.models.store import ModelStore
+
+if TYPE_CHECKING:
+    from patchwright.chat.mistral.tokens import MistralTokens
 
 BUG = "def add(a, b):\n    return a - b\n"
 FIXED = "def add(a, b):\n    return a + b\n"
@@ -50,6 +54,14 @@ def tiny_devstral(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "patchwright.cli.main", "model", "make-tiny", str(directory), "--dim", "128"]
     subprocess.run(command, check=True, capture_output=True)
     return directory
+
+
+@pytest.fixture(scope="session")
+def tokens(tiny_devstral: Path) -> "MistralTokens":
+    """Devstral's tokenizer."""
+    from patchwright.chat.mistral.tokens import MistralTokens
+
+    return MistralTokens(tiny_devstral / "mistral" / "tekken.json")
 
 
 @pytest.fixture

@@ -29,6 +29,10 @@ class EngineError(PatchwrightError):
     """An engine cannot be started, or an endpoint answered with an error or stopped answering."""
 
 
+class ConversationError(PatchwrightError):
+    """A conversation cannot be written in the model's format, or its tokenizer is of another kind."""
+
+
 class SandboxError(PatchwrightError):
     """The sandbox cannot be started, or has died."""
 

@@ -1,12 +1,13 @@
-"""Ids of tool calls: ours, not the engine's, so that they are valid everywhere and the same in every replay."""
+"""Tool calls as every engine takes them: with ids of ours, and arguments that are a JSON object."""
 
+import json
 from collections.abc import Sequence
 
 from patchwright.schema.messages import AssistantMessage, Message
 
 
 def with_ids(message: AssistantMessage, history: Sequence[Message]) -> AssistantMessage:
-    """The message with its calls numbered on from those in `history`.
+    """The message with its calls numbered on from those in `history`: the same ids in every replay.
 
     Mistral's validator wants nine letters or digits: mistral_common/protocol/instruct/validator.py.
     """
@@ -16,3 +17,13 @@ def with_ids(message: AssistantMessage, history: Sequence[Message]) -> Assistant
         for number, call in enumerate(message.tool_calls, start=before + 1)
     )
     return message.model_copy(update={"tool_calls": tuple(calls)})
+
+
+def as_object(arguments: str) -> str:
+    """Arguments that are no JSON object are wrapped in one: templates parse them, and engines refuse the rest."""
+    try:
+        if isinstance(json.loads(arguments), dict):
+            return arguments
+    except ValueError:
+        pass
+    return json.dumps({"malformed": arguments}, ensure_ascii=False)

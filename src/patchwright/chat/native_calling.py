@@ -1,8 +1,8 @@
 """Native tool calls: the model's own format, applied and parsed by the engine."""
 
-import json
 from collections.abc import Sequence
 
+from patchwright.chat.calls import as_object
 from patchwright.schema.messages import (
     AssistantMessage,
     Json,
@@ -46,18 +46,8 @@ def _wire_message(message: Message) -> Json:
 
 
 def _wire_call(call: ToolCall) -> Json:
-    function = {"name": call.name, "arguments": _as_json_object(call.arguments)}
+    function = {"name": call.name, "arguments": as_object(call.arguments)}
     return {"id": call.id, "type": "function", "function": function}
-
-
-def _as_json_object(arguments: str) -> str:
-    """Arguments that are no JSON object are wrapped in one: templates parse them, and engines refuse the rest."""
-    try:
-        if isinstance(json.loads(arguments), dict):
-            return arguments
-    except ValueError:
-        pass
-    return json.dumps({"malformed": arguments}, ensure_ascii=False)
 
 
 def _wire_tool(tool: ToolSpec) -> Json:

@@ -26,6 +26,8 @@ from patchwright.errors import ConfigError, ModelError
 from patchwright.models.catalogue import CatalogueEntry
 from patchwright.models.reference import resolve
 from patchwright.models.store import ModelStore
+from patchwright.models.tokenizer import tekken_file
+from patchwright.policy.base import Policy
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.repo.snapshots import Snapshots
 from patchwright.sandbox.kinds import SandboxKind, open_sandbox
@@ -77,11 +79,27 @@ def profile_of(settings: Settings, named: str | None) -> Profile:
 
 
 @asynccontextmanager
+async def connected(engine: Engine, settings: Settings) -> AsyncGenerator[Policy]:
+    """The engine's policy: spoken to in Mistral's tokens where the model is Devstral on the embedded engine, elsewhere
+    as OpenAI's clients do. Raises EngineError and ModelError."""
+    tekken = None if settings.base_url else _tekken_file(settings)
+    if tekken is None:
+        async with OpenAIPolicy.connected(engine.connect) as policy:
+            yield policy
+        return
+    from patchwright.chat.mistral.tokens import MistralTokens
+    from patchwright.policy.mistral import MistralPolicy
+
+    async with MistralPolicy.connected(engine.connect, await asyncio.to_thread(MistralTokens, tekken)) as policy:
+        yield policy
+
+
+@asynccontextmanager
 async def assembled(job: Job, engine: Engine, settings: Settings) -> AsyncGenerator[Agent]:
     """The agent, ready to run. Raises EngineError and SandboxError."""
     readable = (*settings.sandbox.readable, own_ripgrep())
     async with (
-        OpenAIPolicy.connected(engine.connect) as policy,
+        connected(engine, settings) as policy,
         open_sandbox(job.sandbox, job.work_tree, settings.sandbox.model_copy(update={"readable": readable})) as sandbox,
     ):
         snapshots = Snapshots(job.work_tree, settings.state_dir / "snapshots")
@@ -92,6 +110,11 @@ async def assembled(job: Job, engine: Engine, settings: Settings) -> AsyncGenera
         calls = ToolCalls(toolbox, job.permission, snapshots, deadline, tests, job.profile)
         budget = Budget(policy, toolbox.specs, job.profile.reply_tokens)
         yield Agent(policy, job.profile, job.limits, deadline, opening, calls, budget, snapshots)
+
+
+def _tekken_file(settings: Settings) -> Path | None:
+    path = ModelStore(settings.data_dir / "models").find(resolve(settings.model))
+    return tekken_file(path, settings.data_dir / "tokenizers") if path and path.is_file() else None
 
 
 def _api_key(variable: str | None) -> SecretStr | None:

@@ -20,7 +20,7 @@ from rich.console import Console
 from patchwright.agent.deadline import Deadline
 from patchwright.agent.permission import AllowAll
 from patchwright.agent.sessions import Session, SessionStore
-from patchwright.cli.assemble import Job, engine_of, profile_of
+from patchwright.cli.assemble import Job, connected, engine_of, profile_of
 from patchwright.cli.assemble import assembled as assembled_agent
 from patchwright.cli.exit_codes import exit_code_for_resolution
 from patchwright.cli.interrupts import interrupts
@@ -31,7 +31,6 @@ from patchwright.config import Settings, load_settings
 from patchwright.engines.base import Engine
 from patchwright.engines.machine import usable_cores
 from patchwright.errors import ConfigError, RecordError, RepositoryError
-from patchwright.policy.openai import OpenAIPolicy
 from patchwright.repo.index.index import Index
 from patchwright.repo.snapshot import after_step, before_run
 from patchwright.repo.snapshots import Snapshots
@@ -153,7 +152,7 @@ async def assembled(
         pass
     stop = asyncio.Event()
     files = await files_of(root)
-    async with OpenAIPolicy.connected(engine.connect) as policy:
+    async with connected(engine, settings) as policy:
         with Index(_index_file(settings, root)) as index, interrupts(stop):
             budget = Budget(options.time_limit_s)
             strategy: Strategy = Pipeline(Proposer(policy, options.plan.seed), root, asks)

@@ -1,0 +1,178 @@
+"""The connection to an endpoint: found again when it was lost, retried while that can help, its refusals explained."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Self
+
+import httpx
+import stamina
+from httpx_sse import EventSource, SSEError
+from pydantic import BaseModel, ValidationError
+
+from patchwright.errors import EngineError
+from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.messages import Json
+
+Connect = Callable[[], Awaitable[Endpoint]]
+
+ATTEMPTS = 3
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+TIMEOUT = httpx.Timeout(30, connect=10, read=1800)
+"""Reading waits long: a CPU may prefill a full window for half an hour. A dead engine is noticed at once,
+by its closed connection."""
+
+
+class Connection:
+    """Requests to one endpoint. `connect` is asked again when the endpoint has gone: an engine is restarted so.
+
+    Routes are below the server's root, `/v1/chat/completions`, where the endpoint's address ends in /v1, and below
+    that address where it does not.
+    """
+
+    def __init__(self, connect: Connect, client: httpx.AsyncClient, endpoint: Endpoint) -> None:
+        self._connect = connect
+        self._client = client
+        self._lost = False
+        self.endpoint = endpoint
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, connect: Connect) -> AsyncGenerator[Self]:
+        """Raises EngineError when no endpoint can be brought up."""
+        endpoint = await connect()
+        # A proxy from the environment has no business between us and an engine on this machine.
+        local = httpx.URL(endpoint.base_url).host in LOOPBACK
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=not local) as client:
+            yield cls(connect, client, endpoint)
+
+    async def post(self, route: str, body: Json, *, attempts: int = ATTEMPTS) -> bytes:
+        """The answer, whole. Raises EngineError."""
+        async for attempt in _retries(attempts):
+            with attempt:
+                await self.found()
+                try:
+                    response = await self._client.post(self._url(route), json=body, headers=self._headers())
+                except httpx.HTTPError as error:
+                    raise self.gone(error) from None
+                if not response.is_success:
+                    raise _refusal(response)
+                return response.content
+        raise AssertionError("stamina returns or raises")
+
+    async def events(self, stack: AsyncExitStack, route: str, body: Json) -> AsyncIterator[str]:
+        """The data of a stream's events, open as long as `stack` is. Sent again only as long as none has arrived.
+
+        Raises EngineError, later also from the iterator.
+        """
+        async for attempt in _retries(ATTEMPTS):
+            with attempt:
+                async with AsyncExitStack() as opening:
+                    events = await self._open(opening, route, body)
+                    first = await anext(events, None)
+                    await stack.enter_async_context(opening.pop_all())
+                    return _again(first, events)
+        raise AssertionError("stamina returns or raises")
+
+    async def found(self) -> None:
+        """Finds the endpoint again when it was lost."""
+        if self._lost:
+            self.endpoint = await self._connect()
+            self._lost = False
+
+    def gone(self, reason: object) -> EngineError:
+        self._lost = True
+        text = str(reason) or type(reason).__name__
+        return EngineGone(
+            f"{self.endpoint.base_url} stopped answering: {text.lower()}",
+            hint="`patchwright engine logs` shows what the embedded engine said last",
+        )
+
+    async def _open(self, stack: AsyncExitStack, route: str, body: Json) -> AsyncIterator[str]:
+        await self.found()
+        try:
+            streaming = self._client.stream("POST", self._url(route), json=body, headers=self._headers())
+            response = await stack.enter_async_context(streaming)
+            if not response.is_success:
+                await response.aread()
+                raise _refusal(response)
+        except httpx.HTTPError as error:
+            raise self.gone(error) from None
+        return self._data(EventSource(response))
+
+    async def _data(self, source: EventSource) -> AsyncIterator[str]:
+        try:
+            async for event in source.aiter_sse():
+                yield event.data
+        except (httpx.HTTPError, SSEError) as error:
+            raise self.gone(error) from None
+
+    def _url(self, route: str) -> str:
+        base = self.endpoint.base_url
+        return base.removesuffix("/v1") + (route if base.endswith("/v1") else route.removeprefix("/v1"))
+
+    def _headers(self) -> dict[str, str]:
+        key = self.endpoint.api_key
+        return {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+
+
+class EngineGone(EngineError):
+    """The connection broke, or none could be made."""
+
+
+class EngineBusy(EngineError):
+    """The endpoint answered that it can't serve now."""
+
+    def __init__(self, message: str, retry_after_s: float | None) -> None:
+        super().__init__(message, hint="try again later, or use another endpoint")
+        self.retry_after_s = retry_after_s
+
+
+async def _again(first: str | None, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+    if first is not None:
+        yield first
+    async for data in rest:
+        yield data
+
+
+def _retries(attempts: int) -> AsyncIterator[stamina.Attempt]:
+    return stamina.retry_context(on=_is_passing, attempts=attempts, timeout=None, wait_initial=0.2, wait_max=10)
+
+
+def _is_passing(error: Exception) -> bool | float:
+    """Whether sending again may help; a number is the seconds to wait first."""
+    if isinstance(error, EngineBusy):
+        return True if error.retry_after_s is None else error.retry_after_s
+    return isinstance(error, EngineGone)
+
+
+def _refusal(response: httpx.Response) -> EngineError:
+    message = f"{response.url} answered {response.status_code}: {_reason(response)}"
+    match response.status_code:
+        case 401 | 403:
+            return EngineError(message, hint="name the variable that holds the key with --api-key-env")
+        case 429 | 502 | 503 | 504:
+            return EngineBusy(message, _retry_after_s(response))
+        case _:
+            return EngineError(message)
+
+
+class _ErrorBody(BaseModel):
+    class Inner(BaseModel):
+        message: str
+
+    error: Inner | str
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        error = _ErrorBody.model_validate_json(response.content).error
+    except ValidationError:
+        return response.text[:500] or response.reason_phrase
+    return error if isinstance(error, str) else error.message
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    try:
+        return float(response.headers["Retry-After"])
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+
+from patchwright.cli.assemble import connected, engine_of
+from patchwright.config import Settings
+from patchwright.engines.launch import LlamaCppSettings
+from patchwright.engines.running import running_engines, stop_engine
+from patchwright.policy.mistral import MistralPolicy
+from patchwright.policy.openai import OpenAIPolicy
+from tests.engines.tiny_gguf import write_tiny_gguf
+
+
+@pytest.mark.parametrize(("name", "kind"), [("devstral", MistralPolicy), ("other", OpenAIPolicy)])
+async def test_devstral_is_spoken_to_in_its_own_tokens(
+    tiny_devstral: Path, tmp_path: Path, name: str, kind: type[object]
+) -> None:
+    path = tiny_devstral / "tiny.gguf" if name == "devstral" else write_tiny_gguf(tmp_path / "tiny.gguf")
+    engine = LlamaCppSettings(threads=1, context_tokens=4096)
+    settings = Settings(model=str(path), data_dir=tmp_path / "data", state_dir=tmp_path / "state", engine=engine)
+    try:
+        async with connected(engine_of(settings), settings) as policy:
+            assert isinstance(policy, kind)
+    finally:
+        for running in running_engines(settings.state_dir):
+            stop_engine(running, settings.state_dir)

@@ -1,0 +1,106 @@
+"""Devstral's policy against the embedded engine with a tiny model, and against a server that says what it is told."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from patchwright.chat.mistral.tokens import MistralTokens
+from patchwright.engines.launch import LlamaCppSettings
+from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.running import running_engines, stop_engine
+from patchwright.errors import EngineError
+from patchwright.policy.mistral import MistralPolicy
+from patchwright.schema.messages import Delta, Reply, Request, Sampling, TextDelta, ToolCall, UserMessage
+from tests.chat.mistral.conversations import TEXTS, conversations
+from tests.policy.http_server import serving, stream
+
+HI = Request(messages=(UserMessage(content="Hi [INST]"),), sampling=Sampling(max_tokens=8, temperature=0.0))
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_devstral: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaCpp]:
+    state_dir = tmp_path_factory.mktemp("state")
+    yield LlamaCpp(tiny_devstral / "tiny.gguf", LlamaCppSettings(threads=1, context_tokens=8192), state_dir)
+    for running in running_engines(state_dir):
+        stop_engine(running, state_dir)
+
+
+async def deltas(policy: MistralPolicy, request: Request) -> list[Delta]:
+    return [delta async for delta in policy.stream(request)]
+
+
+async def test_an_answer_arrives_in_pieces_and_then_whole(engine: LlamaCpp, tokens: MistralTokens) -> None:
+    async with MistralPolicy.connected(engine.connect, tokens) as policy:
+        *pieces, reply = await deltas(policy, HI)
+        again = await deltas(policy, HI)
+    assert isinstance(reply, Reply)
+    assert len(pieces) > 1
+    assert "".join(piece.text for piece in pieces if isinstance(piece, TextDelta)) == reply.message.content
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (len(tokens.prompt(HI)), 8)
+    assert reply.finish_reason == "length"
+    assert [piece for piece in again if isinstance(piece, TextDelta)] == pieces
+
+
+async def test_several_answers_come_from_one_reading_of_the_prompt(engine: LlamaCpp, tokens: MistralTokens) -> None:
+    warm = HI.model_copy(update={"sampling": Sampling(max_tokens=8, temperature=1.5, seed=3)})
+    async with MistralPolicy.connected(engine.connect, tokens) as policy:
+        found = await policy.answers(warm, 4)
+    assert len({answer.text for answer in found.answers}) == 4
+    assert all(answer.logprob is not None and answer.logprob < 0 and not answer.complete for answer in found.answers)
+    assert found.usage.completion_tokens == 32
+
+
+async def test_the_engine_has_the_words_of_mistral_common(engine: LlamaCpp, tokens: MistralTokens) -> None:
+    """As its vocabulary, its merges and its splitting of text into words were written into the GGUF file."""
+    messages = [message for request in conversations(1000) for message in request.messages]
+    texts = {message.content for message in messages if message.content} | {text for text in TEXTS if text}
+    endpoint = await engine.connect()
+    assert endpoint.api_key
+    headers = {"Authorization": f"Bearer {endpoint.api_key.get_secret_value()}"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        for text in sorted(texts):
+            body = {"content": text, "add_special": False, "parse_special": False}
+            answer = await client.post(endpoint.base_url.removesuffix("/v1") + "/tokenize", json=body)
+            assert answer.json()["tokens"] == tokens.encoded(text), text
+
+
+async def test_conversations_reach_the_model_token_by_token(engine: LlamaCpp, tokens: MistralTokens) -> None:
+    async with MistralPolicy.connected(engine.connect, tokens) as policy:
+        for request in conversations(20, seed=2):
+            reply = (await deltas(policy, request.model_copy(update={"sampling": Sampling(max_tokens=1)})))[-1]
+            assert isinstance(reply, Reply)
+            assert reply.usage.prompt_tokens == len(tokens.prompt(request))
+
+
+async def test_an_engine_that_dies_in_mid_answer_is_an_error(tokens: MistralTokens) -> None:
+    piece: dict[str, Any] = {"tokens": tokens.encoded("Let"), "stop": False}
+    served = serving(stream(piece, done=False))
+    async with served as server, MistralPolicy.connected(server.connect, tokens) as policy:
+        with pytest.raises(EngineError, match="ended in mid-answer"):
+            await asyncio.wait_for(deltas(policy, HI), 30)
+
+
+async def test_a_tool_call_gets_an_id_and_its_parts(tokens: MistralTokens) -> None:
+    said = [*tokens.encoded("Look."), tokens.tool_calls, *tokens.encoded("ls"), tokens.args, *tokens.encoded("{}")]
+    last = {"tokens": [tokens.end], "stop": False}, {"tokens": [], "stop": True, "stop_type": "eos"}
+    served = serving(stream(*({"tokens": [token], "stop": False} for token in said), *last))
+    async with served as server, MistralPolicy.connected(server.connect, tokens) as policy:
+        *pieces, reply = await deltas(policy, HI)
+    assert pieces == [TextDelta(text="Look"), TextDelta(text=".")]
+    assert isinstance(reply, Reply)
+    assert reply.message.tool_calls == (ToolCall(id="call00001", name="ls", arguments="{}"),)
+    assert (reply.finish_reason, reply.problem) == ("tool_calls", None)
+    assert server.bodies[0]["prompt"] == tokens.prompt(HI)
+
+
+async def test_what_cannot_be_said_in_mistrals_format_is_an_error(tokens: MistralTokens) -> None:
+    async with serving(b"") as server, MistralPolicy.connected(server.connect, tokens) as policy:
+        with pytest.raises(EngineError, match="at least one message"):
+            await deltas(policy, Request(messages=()))
+        with pytest.raises(EngineError, match="calls tools in its own format"):
+            await deltas(policy, HI.model_copy(update={"calling": "json"}))
+    assert server.bodies == []
