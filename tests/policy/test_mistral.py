@@ -8,14 +8,26 @@ from typing import Any
 import httpx
 import pytest
 
+from patchwright.chat.calling import CALLING
 from patchwright.chat.mistral.tokens import MistralTokens
 from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
 from patchwright.engines.running import running_engines, stop_engine
 from patchwright.errors import EngineError
 from patchwright.policy.mistral import MistralPolicy
-from patchwright.schema.messages import Delta, Reply, Request, Sampling, TextDelta, ToolCall, UserMessage
-from tests.chat.mistral.conversations import TEXTS, conversations
+from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.messages import (
+    AssistantMessage,
+    Delta,
+    Reply,
+    Request,
+    Sampling,
+    TextDelta,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from tests.chat.mistral.conversations import PLAIN, TEXTS, conversations
 from tests.policy.http_server import serving, stream
 
 HI = Request(messages=(UserMessage(content="Hi [INST]"),), sampling=Sampling(max_tokens=8, temperature=0.0))
@@ -31,6 +43,13 @@ def engine(tiny_devstral: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 async def deltas(policy: MistralPolicy, request: Request) -> list[Delta]:
     return [delta async for delta in policy.stream(request)]
+
+
+def engine_client(endpoint: Endpoint) -> httpx.AsyncClient:
+    """Asks the server itself, not below /v1."""
+    assert endpoint.api_key
+    headers = {"Authorization": f"Bearer {endpoint.api_key.get_secret_value()}"}
+    return httpx.AsyncClient(base_url=endpoint.base_url.removesuffix("/v1"), headers=headers, timeout=60)
 
 
 async def test_an_answer_arrives_in_pieces_and_then_whole(engine: LlamaCpp, tokens: MistralTokens) -> None:
@@ -58,14 +77,10 @@ async def test_the_engine_has_the_words_of_mistral_common(engine: LlamaCpp, toke
     """As its vocabulary, its merges and its splitting of text into words were written into the GGUF file."""
     messages = [message for request in conversations(1000) for message in request.messages]
     texts = {message.content for message in messages if message.content} | {text for text in TEXTS if text}
-    endpoint = await engine.connect()
-    assert endpoint.api_key
-    headers = {"Authorization": f"Bearer {endpoint.api_key.get_secret_value()}"}
-    async with httpx.AsyncClient(headers=headers) as client:
+    async with engine_client(await engine.connect()) as client:
         for text in sorted(texts):
             body = {"content": text, "add_special": False, "parse_special": False}
-            answer = await client.post(endpoint.base_url.removesuffix("/v1") + "/tokenize", json=body)
-            assert answer.json()["tokens"] == tokens.encoded(text), text
+            assert (await client.post("/tokenize", json=body)).json()["tokens"] == tokens.encoded(text), text
 
 
 async def test_conversations_reach_the_model_token_by_token(engine: LlamaCpp, tokens: MistralTokens) -> None:
@@ -74,6 +89,28 @@ async def test_conversations_reach_the_model_token_by_token(engine: LlamaCpp, to
             reply = (await deltas(policy, request.model_copy(update={"sampling": Sampling(max_tokens=1)})))[-1]
             assert isinstance(reply, Reply)
             assert reply.usage.prompt_tokens == len(tokens.prompt(request))
+
+
+async def test_the_template_in_the_file_says_the_same_where_no_text_looks_like_a_token(
+    engine: LlamaCpp, tokens: MistralTokens
+) -> None:
+    """For people who ask the engine in OpenAI's words."""
+    plain = [request for request in conversations(300, seed=3, texts=PLAIN) if is_plain(request)]
+    assert len(plain) > 20
+    async with engine_client(await engine.connect()) as client:
+        for request in plain:
+            prompt = (await client.post("/apply-template", json=CALLING["native"].body(request))).json()["prompt"]
+            body = {"content": prompt, "add_special": True, "parse_special": True}
+            assert (await client.post("/tokenize", json=body)).json()["tokens"] == tokens.prompt(request), request
+
+
+def is_plain(request: Request) -> bool:
+    """Whether every call is answered and its arguments are written as they are read."""
+    calls = [
+        call for message in request.messages if isinstance(message, AssistantMessage) for call in message.tool_calls
+    ]
+    answered = {message.tool_call_id for message in request.messages if isinstance(message, ToolMessage)}
+    return all(call.id in answered and call.arguments == "{}" for call in calls)
 
 
 async def test_an_engine_that_dies_in_mid_answer_is_an_error(tokens: MistralTokens) -> None:

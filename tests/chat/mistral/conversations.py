@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 
 from patchwright.schema.messages import (
     AssistantMessage,
@@ -44,12 +45,22 @@ TEXTS = (
 )
 
 
-def conversations(count: int, seed: int = 0) -> list[Request]:
-    draw = random.Random(seed)
+PLAIN = tuple(text for text in TEXTS if "[" not in text and "</s>" not in text and text == text.rstrip(" "))
+"""Texts that a template cannot take for control tokens, or cut."""
+
+
+def conversations(count: int, seed: int = 0, texts: Sequence[str] = TEXTS) -> list[Request]:
+    draw = _Draw(seed, texts)
     return [_conversation(draw) for _ in range(count)]
 
 
-def _conversation(draw: random.Random) -> Request:
+class _Draw(random.Random):
+    def __init__(self, seed: int, texts: Sequence[str]) -> None:
+        super().__init__(seed)
+        self.texts = texts
+
+
+def _conversation(draw: _Draw) -> Request:
     messages: list[Message] = []
     if draw.random() < 0.7:
         messages.append(SystemMessage(content=_text(draw) or "Be brief."))
@@ -69,11 +80,11 @@ def _conversation(draw: random.Random) -> Request:
     return Request(messages=tuple(messages), tools=draw.choice(((), (BASH,), (BASH, EDIT))))
 
 
-def _text(draw: random.Random) -> str:
-    return " ".join(draw.sample(TEXTS, draw.randint(1, 3)))
+def _text(draw: _Draw) -> str:
+    return "\n".join(draw.sample(draw.texts, draw.randint(1, 3)))
 
 
-def _call(draw: random.Random, number: int) -> ToolCall:
+def _call(draw: _Draw, number: int) -> ToolCall:
     arguments = draw.choice(
         (
             json.dumps({"command": _text(draw)}),
