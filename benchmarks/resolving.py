@@ -133,18 +133,18 @@ class Attempt:
         }
 
     async def _plain(self, resolution: Resolution) -> Row:
-        """Every answer, without a choice among them."""
-        patches: list[str] = []
+        """Every answer, in order, up to the first that resolves the instance."""
+        tried = 0
         async with aclosing(self._batches(resolution)) as batches:
             try:
-                async for drafts in batches:
-                    patches += drafts
+                async for patches in batches:
+                    for patch in patches:
+                        tried += 1
+                        if await self._grade(patch):
+                            return {"resolved": True, "patch": patch, "candidates": tried}
             except Stopped:
                 pass
-        for patch in patches:
-            if await self._grade(patch):
-                return {"resolved": True, "patch": patch, "candidates": len(patches)}
-        return {"resolved": False, "candidates": len(patches)}
+        return {"resolved": False, "candidates": tried}
 
     async def _batches(self, resolution: Resolution) -> AsyncGenerator[list[str]]:
         issue = self._instance.problem_statement

@@ -13,6 +13,12 @@ JUDGING_S = 10.0
 """What a verdict takes beside the tests: to collect the patch, to copy the work tree, to run the reproduction."""
 
 
+TEST_S = 5.0
+"""One test may take so long on the untouched tree, and on a changed one at most."""
+LEAST_TEST_S = 2.0
+SLOWER = 5
+
+
 class Budget:
     """Counts down from `time_s`, and how long each stage has taken."""
 
@@ -43,3 +49,11 @@ class Budget:
 
     def took(self, stage: Stage, duration_s: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + duration_s
+
+
+def limit_of_a_test_s(slowest_s: float | None) -> float:
+    """What one test may take with a candidate, where the slowest that passed before took `slowest_s`.
+
+    A test that hangs takes all of it, and takes it again for each candidate.
+    """
+    return TEST_S if slowest_s is None else min(TEST_S, max(LEAST_TEST_S, SLOWER * slowest_s))

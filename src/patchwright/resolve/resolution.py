@@ -14,7 +14,7 @@ from patchwright.repo.index.index import Index
 from patchwright.repo.testing.compare import flaky
 from patchwright.repo.testing.nearest import narrowed, nearest_tests
 from patchwright.repo.testing.suite import Suite
-from patchwright.resolve.budget import Budget, Stage
+from patchwright.resolve.budget import TEST_S, Budget, Stage, limit_of_a_test_s
 from patchwright.resolve.evidence import is_evidence, judging_files
 from patchwright.resolve.issue import IssueFacts, read_issue
 from patchwright.resolve.judge import Judge, Limits, Trees
@@ -41,8 +41,6 @@ from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Ver
 
 T = TypeVar("T")
 
-TEST_S = 5.0
-"""One test may take so long, on the untouched tree as on a changed one."""
 HUNG_S = 1.0
 """One that hung need not hang for long again to show where."""
 WHOLE_SUITE = 0.6
@@ -253,7 +251,11 @@ class Resolution:
             command=suite.command if suite else None,
             baseline=suite,
             flaky=frozenset(state.baseline.flaky if state.baseline else ()),
-            limits=Limits(suite_s=max(LEAST_SUITE_S, 3 * slow_s), test_s=TEST_S, script_s=30.0),
+            limits=Limits(
+                suite_s=max(LEAST_SUITE_S, 3 * slow_s),
+                test_s=limit_of_a_test_s(suite.slowest_s if suite else None),
+                script_s=30.0,
+            ),
         )
 
     async def _within_share(self, stage: Stage, work: Awaitable[T]) -> T | None:

@@ -16,6 +16,8 @@ class SuiteRun(Record):
     outcomes: dict[str, TestOutcome] = {}
     lines: dict[str, dict[str, tuple[int, ...]]] = {}
     """For a traced run: by test id, by path in the work tree, the lines that the test executed, in order of number."""
+    slowest_s: float | None = None
+    """Seconds that the slowest test took of those that passed; None where none did, or nobody knows."""
     output: str
     duration_s: float
     timed_out: bool = False

@@ -131,6 +131,15 @@ async def test_a_test_that_never_ends_is_interrupted_and_the_next_one_runs(proje
     assert "patchwright_probe.py" not in run.output
 
 
+async def test_the_slowest_test_that_passed_is_known(project: Path, sandbox: Sandbox) -> None:
+    source = "import time\ndef test_slow(): time.sleep(0.3)\ndef test_fails():\n    time.sleep(1)\n    assert 0\n"
+    (project / "test_it.py").write_text(source)
+    run = await Suite(PYTEST, sandbox).run(timeout_s=60)
+    assert run.slowest_s
+    assert 0.3 <= run.slowest_s < 1
+    assert (await Suite("true", sandbox).run(timeout_s=60)).slowest_s is None
+
+
 OWN_TIMER = """\
 import signal, time, pytest
 

@@ -4,8 +4,9 @@ Runs in the project's Python: any from 3.6 with any pytest from 5.0, and nothing
 Loaded through PYTEST_PLUGINS; told by PATCHWRIGHT_PROBE_REPORTS (a directory; without it this does nothing),
 PATCHWRIGHT_PROBE_TEST_TIMEOUT_S (empty: no limit) and PATCHWRIGHT_PROBE_TRACE (the work tree; empty: no tracing).
 
-Each process appends to its own file, one JSON object a line and a line a test: {"test": …, "outcome": …, "lines":
-{path: [line, …]}}. So it is all there when the process is killed, with pytest-xdist and when pytest runs twice.
+Each process appends to its own file, one JSON object a line and a line a test: {"test": …, "outcome": …,
+"seconds": …, "lines": {path: [line, …]}}. So it is all there when the process is killed, with pytest-xdist and when
+pytest runs twice.
 (The word in capitals keeps pytest from warning when this was imported before it came to rewrite it.)
 """
 
@@ -44,6 +45,7 @@ class Probe:
         self._limit = Limit(float(seconds)) if seconds else None
         self._tracer = make_tracer(root) if root else None
         self._outcomes: Dict[str, str] = {}
+        self._seconds: Dict[str, float] = {}
         self._expired: Set[str] = set()
         self._hung = 0
         self._lines: Dict[str, Lines] = {}
@@ -81,17 +83,19 @@ class Probe:
         if report.when == "setup":
             # Also the second attempt of pytest-rerunfailures.
             self._outcomes.pop(test, None)
+            self._seconds.pop(test, None)
+        self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
         words = (self._outcomes.get(test), outcome_of(report), "timed_out" if test in self._expired else None)
         known = [word for word in words if word is not None]
         if known:
             self._outcomes[test] = max(known, key=_RANK.index)
         # "???" is pytest-xdist's word for a worker that died.
         if report.when not in ("setup", "call") and test in self._outcomes:
-            self._report.add(test, self._outcomes.pop(test), self._lines.pop(test, {}))
+            self._report.add(test, self._outcomes.pop(test), self._seconds.pop(test), self._lines.pop(test, {}))
 
     def pytest_collectreport(self, report: "pytest.CollectReport") -> None:
         if report.nodeid and report.outcome != "passed":
-            self._report.add(report.nodeid, "error" if report.outcome == "failed" else "skipped", {})
+            self._report.add(report.nodeid, "error" if report.outcome == "failed" else "skipped", 0.0, {})
 
     def _start(self, lines: Optional[Lines]) -> None:
         if self._tracer is not None and lines is not None:
@@ -139,8 +143,9 @@ class Report:
         with contextlib.suppress(OSError):
             os.makedirs(directory, exist_ok=True)
 
-    def add(self, test: str, outcome: str, lines: Lines) -> None:
-        text = json.dumps({"test": test.encode("utf-8", "replace").decode(), "outcome": outcome})
+    def add(self, test: str, outcome: str, seconds: float, lines: Lines) -> None:
+        name = test.encode("utf-8", "replace").decode()
+        text = json.dumps({"test": name, "outcome": outcome, "seconds": round(seconds, 3)})
         traced = json.dumps({path: sorted(numbers) for path, numbers in lines.items() if numbers})
         self._trace_room_bytes -= len(traced)
         if self._trace_room_bytes >= 0:

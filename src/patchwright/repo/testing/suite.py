@@ -31,6 +31,7 @@ class Reported(Record):
 
     test: str
     outcome: TestOutcome
+    seconds: float = 0.0
     lines: dict[str, tuple[int, ...]] = {}
 
 
@@ -67,14 +68,16 @@ class Suite:
             left_s = timeout_s - result.duration_s
             if _NOT_IMPORTED in result.output and left_s > 0:
                 result = await self._run(self.command, left_s)
-            outcomes, lines = _merged(await self._reported(f"{directory}/reports"))
+            reported = await self._reported(f"{directory}/reports")
         finally:
             await self._sandbox.run(f"rm -rf {directory}", timeout_s=_CLEANUP_TIMEOUT_S, fresh=True)
+        outcomes, lines = _merged(reported)
         return SuiteRun(
             command=self.command,
             exit_code=result.exit_code,
             outcomes=outcomes,
             lines=lines,
+            slowest_s=max((each.seconds for each in reported if each.outcome == "passed"), default=None),
             output=result.output,
             duration_s=result.duration_s,
             timed_out=result.timed_out,
