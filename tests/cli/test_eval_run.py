@@ -47,6 +47,8 @@ def test_a_benchmark_runs_and_goes_on_where_it_was(own: dict[str, str], tmp_path
     assert "1 of 1 attempts are over already" in again.stderr
     facts = RunFacts.model_validate_json((out / "run.json").read_bytes())
     assert (facts.benchmark, facts.model, facts.scaffold) == ("quixbugs", "scripted", "run")
+    assert facts.command.startswith("patchwright eval run ")
+    assert f"--out {out}" in facts.command
     attempt = Attempt.model_validate_json((out / "attempts" / "quixbugs__double" / "1" / "attempt.json").read_bytes())
     assert (attempt.resolved, attempt.steps, attempt.tries) == (True, 2, 1)
     events = (out / "attempts" / "quixbugs__double" / "1" / "events.jsonl").read_text().splitlines()

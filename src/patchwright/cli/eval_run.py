@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import platform
+import shlex
+import sys
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -132,6 +134,7 @@ async def _run(options: Options, settings: Settings) -> int:
         excluded={each.instance_id: reasons[each.instance_id] for each in named if each.instance_id in reasons},
         machine=f"{platform.node()}, {os.cpu_count()} cores",
         patchwright=__version__,
+        command=shlex.join(["patchwright", *sys.argv[1:]]),
     )
     directory = RunDirectory(options.out)
     with directory.open(facts), _place(options, benchmark, scaffold) as place:

@@ -35,6 +35,8 @@ class RunFacts(Record):
     machine: str = ""
     patchwright: str = ""
     """Its version."""
+    command: str = ""
+    """What started the run, as a shell would take it."""
 
 
 class Attempt(Record):

@@ -62,6 +62,7 @@ def write_run(
         excluded=excluded or {},
         machine="2 cores",
         patchwright="0.1.0",
+        command=f"patchwright eval run {benchmark}:DIR --out '<{path.name}>'",
     )
     path.mkdir(parents=True)
     (path / "run.json").write_text(facts.model_dump_json())

@@ -21,7 +21,7 @@ def test_the_page_states_what_the_report_does(tmp_path: Path) -> None:
     )
     two = write_run(tmp_path / "two", [attempt(name, resolved=name == IDS[0]) for name in IDS[:2]], IDS)
     text = assert_inert(html(report_on([one, two]))).text
-    for stated in ("3 of 3", "43.9–100.0 %", "not over: 2 of 3", "no wheel", "p = 1.000", "c/d"):
+    for stated in ("3 of 3", "43.9–100.0 %", "not over: 2 of 3", "no wheel", "p = 1.000", "c/d", "--out '<two>'"):
         assert stated in text
     assert text.count("published, not measured here") == 8
 

@@ -26,6 +26,7 @@ def test_a_report_of_two_runs_states_rates_intervals_and_the_comparison(tmp_path
     assert "| a__b-2 | 1 of 1 | 0 of 1 |" in text
     assert "| c__d-3 | one | no numpy |" in text
     assert f"patchwright eval report {tmp_path}/one {tmp_path}/two" in text
+    assert "\n    patchwright eval run quixbugs:DIR --out '<two>'\n" in text
 
 
 def test_a_run_that_is_not_over_says_so(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from patchwright.evals.report.blocks import Tone
 from patchwright.evals.report.charts import pass_at_curves, resolved_by_time
 from patchwright.evals.report.figures import labels
-from patchwright.evals.report.markdown import METHOD, commands_for, in_words, left_out, shown_ks
+from patchwright.evals.report.markdown import METHOD, commands_for, in_words, left_out, made_by, shown_ks
 from patchwright.evals.report.page import render
 from patchwright.evals.report.report import AttemptRow, InstanceRow, Report, RepositoryRow
 from patchwright.evals.report.statistics import Spread, spread_of
@@ -64,6 +64,7 @@ def html(report: Report, links: Links = lambda run, attempt: "") -> str:
         pass_at=pass_at_curves(report.runs),
         ks=shown_ks(report.runs),
         repositories=_repositories(report),
+        made_by=made_by(report.runs),
         commands=commands_for(report.runs),
         method=METHOD,
         in_words=in_words,

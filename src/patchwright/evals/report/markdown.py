@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from textwrap import indent
 from typing import get_args
 
 from patchwright.evals.report.figures import NONE, interval, labels, p_value, percent, quantity
@@ -188,8 +189,20 @@ def _facts(runs: Sequence[RunReport], names: Sequence[str]) -> str:
         )
         for name, run in zip(names, runs, strict=True)
     ]
-    commands = "\n".join(f"    {command}" for command in commands_for(runs))
-    return f"## Runs\n\n{_table(head, rows)}\n\nThis report again, and one of the trajectories:\n\n{commands}"
+    made = _block("Made by:", made_by(runs))
+    again = _block("This report again, and one of the trajectories:", commands_for(runs))
+    return "\n\n".join(filter(None, ("## Runs", _table(head, rows), made, again)))
+
+
+def _block(words: str, commands: Sequence[str]) -> str:
+    """Commands to copy; nothing where there are none."""
+    lines = indent("\n".join(commands), "    ")
+    return f"{words}\n\n{lines}" if commands else ""
+
+
+def made_by(runs: Sequence[RunReport]) -> list[str]:
+    """The commands that started the runs, as far as they are known."""
+    return [run.facts.command for run in runs if run.facts.command]
 
 
 def commands_for(runs: Sequence[RunReport]) -> list[str]:
