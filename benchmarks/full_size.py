@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from patchwright.chat.devstral import CHAT_TEMPLATE
+from patchwright.chat.mistral.template import chat_template
 from patchwright.config import load_settings
 from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
@@ -45,7 +45,7 @@ def main() -> None:
     path = arguments.directory / "devstral-random-Q4_K_M.gguf"
     if not path.exists():
         started = time.monotonic()
-        convert(random_devstral(), path, "gguf", QUANTISATION, chat_template=CHAT_TEMPLATE)
+        convert(random_devstral(), path, "gguf", QUANTISATION, chat_template=chat_template())
         print(f"written in {time.monotonic() - started:.0f} s")
     size = path.stat().st_size
     print(f"{size:,} bytes, {size / PUBLISHED_BYTES - 1:+.2%} against the published file")

@@ -10,7 +10,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from patchwright.chat.devstral import CHAT_TEMPLATE
+from patchwright.chat.mistral.template import chat_template
 from patchwright.chat.mistral.tokens import MistralTokens
 from patchwright.config import load_settings
 from patchwright.engines.launch import LlamaCppSettings
@@ -50,7 +50,7 @@ async def main(directory: Path) -> None:
     path = directory / "tiny-devstral.gguf"
     if not path.exists():
         checkpoint = random_checkpoint(tiny_decoder(width=128, layers=1), seed=0)
-        convert(checkpoint, path, "gguf", "f16", chat_template=CHAT_TEMPLATE)
+        convert(checkpoint, path, "gguf", "f16", chat_template=chat_template())
     tekken = tekken_file(path, directory)
     assert tekken
     tokens = MistralTokens(tekken)

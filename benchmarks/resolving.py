@@ -133,15 +133,16 @@ class Attempt:
         }
 
     async def _plain(self, resolution: Resolution) -> Row:
-        """Every answer, in order, up to the first that resolves the instance."""
+        """Every answer, up to the request whose answers resolve the instance."""
         tried = 0
         async with aclosing(self._batches(resolution)) as batches:
             try:
                 async for patches in batches:
-                    for patch in patches:
-                        tried += 1
-                        if await self._grade(patch):
-                            return {"resolved": True, "patch": patch, "candidates": tried}
+                    tried += len(patches)
+                    grades = await asyncio.gather(*map(self._grade, dict.fromkeys(patches)))
+                    if any(grades):
+                        patch = next(patch for patch, resolved in self._graded.items() if resolved)
+                        return {"resolved": True, "patch": patch, "candidates": tried}
             except Stopped:
                 pass
         return {"resolved": False, "candidates": tried}

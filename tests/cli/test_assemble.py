@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from patchwright.cli.assemble import connected, engine_of
+from patchwright.agent.profile import DEVSTRAL, SMALL
+from patchwright.cli.assemble import connected, engine_of, profile_of
 from patchwright.config import Settings
 from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.running import running_engines, stop_engine
@@ -18,9 +19,12 @@ async def test_devstral_is_spoken_to_in_its_own_tokens(
     path = tiny_devstral / "tiny.gguf" if name == "devstral" else write_tiny_gguf(tmp_path / "tiny.gguf")
     engine = LlamaCppSettings(threads=1, context_tokens=4096)
     settings = Settings(model=str(path), data_dir=tmp_path / "data", state_dir=tmp_path / "state", engine=engine)
+    assert profile_of(settings, None) == (DEVSTRAL if name == "devstral" else SMALL)
     try:
         async with connected(engine_of(settings), settings) as policy:
             assert isinstance(policy, kind)
+        async with connected(engine_of(settings), settings, calling="json") as policy:
+            assert isinstance(policy, OpenAIPolicy)
     finally:
         for running in running_engines(settings.state_dir):
             stop_engine(running, settings.state_dir)

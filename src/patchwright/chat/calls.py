@@ -24,6 +24,6 @@ def as_object(arguments: str) -> str:
     try:
         if isinstance(json.loads(arguments), dict):
             return arguments
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     return json.dumps({"malformed": arguments}, ensure_ascii=False)

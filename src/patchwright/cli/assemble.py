@@ -5,7 +5,9 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -26,13 +28,17 @@ from patchwright.errors import ConfigError, ModelError
 from patchwright.models.catalogue import CatalogueEntry
 from patchwright.models.reference import resolve
 from patchwright.models.store import ModelStore
-from patchwright.models.tokenizer import tekken_file
+from patchwright.models.tokenizer import devstrals_tekken_file, has_devstrals_tokens
 from patchwright.policy.base import Policy
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.repo.snapshots import Snapshots
 from patchwright.sandbox.kinds import SandboxKind, open_sandbox
+from patchwright.schema.messages import Calling
 from patchwright.tools.search import own_ripgrep
 from patchwright.tools.toolbox import open_toolbox
+
+if TYPE_CHECKING:
+    from patchwright.chat.mistral.tokens import MistralTokens
 
 
 @dataclass(frozen=True)
@@ -69,29 +75,36 @@ def engine_of(settings: Settings) -> Engine:
 
 def profile_of(settings: Settings, named: str | None) -> Profile:
     """The profile that the user names, else the one that suits the model: `small` for weights that nobody knows,
-    since a grammar helps any model along, and `devstral` for endpoints, which call tools natively."""
+    since a grammar helps any model along, and `devstral` for endpoints, which call tools natively, and for Devstral."""
     if named:
         return profile_named(named)
-    if settings.base_url:
+    if settings.base_url or is_devstral(settings):
         return DEVSTRAL
     reference = resolve(settings.model)
     return profile_named(reference.profile) if isinstance(reference, CatalogueEntry) else SMALL
 
 
 @asynccontextmanager
-async def connected(engine: Engine, settings: Settings) -> AsyncGenerator[Policy]:
-    """The engine's policy: spoken to in Mistral's tokens where the model is Devstral on the embedded engine, elsewhere
-    as OpenAI's clients do. Raises EngineError and ModelError."""
-    tekken = None if settings.base_url else _tekken_file(settings)
-    if tekken is None:
+async def connected(engine: Engine, settings: Settings, calling: Calling = "native") -> AsyncGenerator[Policy]:
+    """The engine's policy: Devstral on the embedded engine is spoken to in its own tokens, unless it is to call tools
+    in another way than its own, everything else as OpenAI's clients do. Raises EngineError and ModelError."""
+    if calling != "native" or not await asyncio.to_thread(is_devstral, settings):
         async with OpenAIPolicy.connected(engine.connect) as policy:
             yield policy
         return
-    from patchwright.chat.mistral.tokens import MistralTokens
     from patchwright.policy.mistral import MistralPolicy
 
-    async with MistralPolicy.connected(engine.connect, await asyncio.to_thread(MistralTokens, tekken)) as policy:
+    tokens = await asyncio.to_thread(_mistral_tokens, settings.data_dir / "tokenizers")
+    async with MistralPolicy.connected(engine.connect, tokens) as policy:
         yield policy
+
+
+def is_devstral(settings: Settings) -> bool:
+    """Whether the embedded engine runs a model with Devstral's vocabulary. Raises ModelError when it cannot be read."""
+    if settings.base_url:
+        return False
+    path = ModelStore(settings.data_dir / "models").find(resolve(settings.model))
+    return path is not None and path.is_file() and has_devstrals_tokens(path)
 
 
 @asynccontextmanager
@@ -99,7 +112,7 @@ async def assembled(job: Job, engine: Engine, settings: Settings) -> AsyncGenera
     """The agent, ready to run. Raises EngineError and SandboxError."""
     readable = (*settings.sandbox.readable, own_ripgrep())
     async with (
-        connected(engine, settings) as policy,
+        connected(engine, settings, job.profile.calling) as policy,
         open_sandbox(job.sandbox, job.work_tree, settings.sandbox.model_copy(update={"readable": readable})) as sandbox,
     ):
         snapshots = Snapshots(job.work_tree, settings.state_dir / "snapshots")
@@ -112,9 +125,18 @@ async def assembled(job: Job, engine: Engine, settings: Settings) -> AsyncGenera
         yield Agent(policy, job.profile, job.limits, deadline, opening, calls, budget, snapshots)
 
 
-def _tekken_file(settings: Settings) -> Path | None:
-    path = ModelStore(settings.data_dir / "models").find(resolve(settings.model))
-    return tekken_file(path, settings.data_dir / "tokenizers") if path and path.is_file() else None
+@cache
+def _mistral_tokens(directory: Path) -> "MistralTokens":
+    """Read once, which takes two seconds: an agent may be started many times."""
+    try:
+        from patchwright.chat.mistral.tokens import MistralTokens
+
+        return MistralTokens(devstrals_tekken_file(directory))
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"{error.name} is not installed, and Devstral's conversations are written with it",
+            hint="`pip install patchwright[mistral]`",
+        ) from None
 
 
 def _api_key(variable: str | None) -> SecretStr | None:

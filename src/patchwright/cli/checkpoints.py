@@ -132,7 +132,7 @@ def make_tiny(
 
 
 def _write(checkpoint: Checkpoint, target: Path, to: FormatName | None, number_type: str | None) -> None:
-    from patchwright.chat.devstral import CHAT_TEMPLATE
+    from patchwright.chat.mistral.template import chat_template
     from patchwright.cli.model_progress import showing_progress
     from patchwright.models.checkpoint.convert import convert
     from patchwright.models.progress import Progress
@@ -145,7 +145,7 @@ def _write(checkpoint: Checkpoint, target: Path, to: FormatName | None, number_t
             on_progress(Progress("fetching", target.name, str(checkpoint.path), done_bytes, total_bytes))
 
         kind = number_type or USUAL[form]
-        convert(checkpoint, target, form, kind, chat_template=CHAT_TEMPLATE, on_bytes=on_bytes)
+        convert(checkpoint, target, form, kind, chat_template=chat_template(), on_bytes=on_bytes)
     typer.echo(target)
 
 

@@ -1,37 +1,49 @@
-"""The tokenizer that a GGUF file was made with, as the file that mistral-common reads."""
+"""Which tokenizer a GGUF file was made with, and Devstral's as the file that mistral-common reads."""
 
+import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from patchwright.errors import ModelError
 from patchwright.models.gguf_header import read_header, read_strings
+
+DEVSTRAL_TOKENS_SHA256 = "3c1520ded7eab04e87ec42a6466721c029b7787fcc71b9c17cee3ea613941567"
+"""Of the vocabulary in a GGUF file of Devstral Small 1.1: each token as llama.cpp writes it, and a zero byte."""
 
 _PRE = "tokenizer.ggml.pre"
 _TOKENS = "tokenizer.ggml.tokens"
 _TEKKEN = "tekken"
 
 
-def tekken_file(model: Path, directory: Path) -> Path | None:
-    """Devstral's tekken.json, written into `directory` if it is not there; None for a model with another vocabulary.
-
-    Raises ModelError when the model cannot be read, and for Devstral when mistral-common is not installed.
-    """
+def has_devstrals_tokens(model: Path) -> bool:
+    """Whether the model reads Devstral's tokens, by number. Raises ModelError when it cannot be read."""
     if read_header(model).metadata.get(_PRE) != _TEKKEN:
-        return None
+        return False
+    digest = hashlib.sha256()
+    for token in read_strings(model, _TOKENS):
+        digest.update(token + b"\0")
+    return digest.hexdigest() == DEVSTRAL_TOKENS_SHA256
+
+
+def devstrals_tekken_file(directory: Path) -> Path:
+    """Devstral's tekken.json, written into `directory` if it is not there whole. Needs mistral-common.
+
+    Raises ModelError when it cannot be written.
+    """
+    from patchwright.models.checkpoint.tekken import DEVSTRAL_SHA256, devstral_tekken
+
+    path = directory / "devstral-small-2507.tekken.json"
+    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == DEVSTRAL_SHA256:
+        return path
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        from patchwright.models.checkpoint.tekken import DEVSTRAL_SHA256, tekken_of
-    except ModuleNotFoundError as error:
-        raise ModelError(
-            f"{error.name} is not installed, and Devstral's conversations are written with it",
-            hint="`pip install patchwright[mistral]`",
-        ) from None
-    tekken = tekken_of(read_strings(model, _TOKENS))
-    if tekken is None:
-        return None
-    path = directory / f"tekken-{DEVSTRAL_SHA256[:16]}.json"
-    if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.write_bytes(tekken.data)
+        draft.write_bytes(devstral_tekken().data)
         draft.replace(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from None
+    finally:
+        with suppress(OSError):
+            draft.unlink()
     return path

@@ -1,6 +1,6 @@
 """A policy behind llama.cpp's server that is spoken to in Mistral's tokens.
 
-Its route is llama.cpp's own POST /completion: the one that takes tokens and says which it answered with.
+Its route is llama.cpp's own POST /completion, which takes tokens and says with which control tokens it answered.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -37,14 +37,26 @@ class _Timings(Wire):
 
 
 class _Probability(Wire):
-    logprob: float = 0.0
+    logprob: float
+
+
+class _Error(Wire):
+    message: str = "no reason given"
+
+
+class _Failure(Wire):
+    """What comes in the place of a piece when the engine cannot go on."""
+
+    error: _Error
 
 
 class _Piece(Wire):
     """One event of the stream, or a whole answer."""
 
-    tokens: list[int] = Field(default_factory=list[int])
-    stop: bool = False
+    content: str
+    tokens: list[int]
+    """Those that made a whole character: of others, only the last."""
+    stop: bool
     stop_type: str = ""
     tokens_predicted: int = 0
     tokens_evaluated: int = 0
@@ -52,6 +64,7 @@ class _Piece(Wire):
     completion_probabilities: list[_Probability] = Field(default_factory=list[_Probability])
 
 
+_PIECE: TypeAdapter[_Piece | _Failure] = TypeAdapter(_Piece | _Failure)
 _ONE_OR_SEVERAL: TypeAdapter[_Piece | list[_Piece]] = TypeAdapter(_Piece | list[_Piece])
 
 
@@ -75,11 +88,12 @@ class MistralPolicy:
         """Raises EngineError. A request is sent again only as long as nothing of its answer has arrived."""
         answer = MistralAnswer(self._tokens)
         body = self._body(request) | {"stream": True}
-        last = _Piece()
+        last: _Piece | None = None
         async with AsyncExitStack() as stack:
             async for last in self._pieces(await self._connection.events(stack, _ROUTE, body)):
-                if text := answer.add(last.tokens):
+                if text := answer.add(last.content, last.tokens):
                     yield TextDelta(text=text)
+        assert last  # or the stream would have been an error
         yield self._reply(request, answer, last)
 
     async def answers(self, request: Request, n: int) -> Answers:
@@ -89,7 +103,7 @@ class MistralPolicy:
         usages = [_usage(piece) for piece in pieces]
         # Read once for all of them: llama.cpp counts the prompt in each answer.
         once = usages[0].model_copy(update={"completion_tokens": sum(usage.completion_tokens for usage in usages)})
-        return Answers(answers=tuple(map(self._answer, pieces)), usage=once)
+        return Answers(answers=tuple(map(_answer, pieces)), usage=once)
 
     async def count_tokens(self, text: str) -> int:
         return len(self._tokens.encoded(text))
@@ -121,12 +135,12 @@ class MistralPolicy:
             problem=problem,
         )
 
-    def _answer(self, piece: _Piece) -> Answer:
-        answer = MistralAnswer(self._tokens)
-        answer.add(piece.tokens)
-        logprobs = [token.logprob for token in piece.completion_probabilities]
-        mean = sum(logprobs) / len(logprobs) if logprobs else None
-        return Answer(text=answer.message().content, logprob=mean, complete=piece.stop_type != "limit")
+
+def _answer(piece: _Piece) -> Answer:
+    """Its text without the stop word, which is among its tokens."""
+    logprobs = [token.logprob for token in piece.completion_probabilities]
+    mean = sum(logprobs) / len(logprobs) if logprobs else None
+    return Answer(text=piece.content, logprob=mean, complete=piece.stop_type != "limit")
 
 
 def _sampling(sampling: Sampling) -> Json:
@@ -139,9 +153,12 @@ def _sampling(sampling: Sampling) -> Json:
 
 def _piece(data: str) -> _Piece:
     try:
-        return _Piece.model_validate_json(data)
+        piece = _PIECE.validate_json(data)
     except ValidationError:
         raise EngineError(f"the engine sent what is no piece of an answer: {data[:200]!r}") from None
+    if isinstance(piece, _Failure):
+        raise EngineError(f"the engine failed in mid-answer: {piece.error.message}")
+    return piece
 
 
 def _several(data: bytes) -> list[_Piece]:
@@ -149,7 +166,10 @@ def _several(data: bytes) -> list[_Piece]:
         found = _ONE_OR_SEVERAL.validate_json(data)
     except ValidationError:
         raise EngineError(f"the engine sent what is no answer: {data[:200]!r}") from None
-    return found if isinstance(found, list) else [found]
+    pieces = found if isinstance(found, list) else [found]
+    if not pieces:
+        raise EngineError("the engine sent no answer")
+    return pieces
 
 
 def _usage(piece: _Piece) -> Usage:

@@ -63,7 +63,7 @@ class _Draw(random.Random):
 def _conversation(draw: _Draw) -> Request:
     messages: list[Message] = []
     if draw.random() < 0.7:
-        messages.append(SystemMessage(content=_text(draw) or "Be brief."))
+        messages.append(SystemMessage(content=_text(draw)))
     calls = 0
     for _ in range(draw.randint(1, 4)):
         messages += [UserMessage(content=_text(draw)) for _ in range(draw.choice((1, 1, 1, 2)))]
@@ -74,7 +74,7 @@ def _conversation(draw: _Draw) -> Request:
             answered = made if draw.random() < 0.8 else made[: draw.randint(0, len(made))]  # stopped, or refused
             messages += [ToolMessage(tool_call_id=each.id, name=each.name, content=_text(draw)) for each in answered]
         if draw.random() < 0.5:
-            messages.append(AssistantMessage(content=_text(draw) or "Done."))
+            messages.append(AssistantMessage(content=draw.choice(("", _text(draw)))))
     if isinstance(messages[-1], AssistantMessage) and not messages[-1].tool_calls:
         messages.append(UserMessage(content=_text(draw)))
     return Request(messages=tuple(messages), tools=draw.choice(((), (BASH,), (BASH, EDIT))))

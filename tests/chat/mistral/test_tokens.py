@@ -6,13 +6,10 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from mistral_common.protocol.instruct.request import ChatCompletionRequest
-from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
-from patchwright.chat.calling import CALLING
 from patchwright.chat.mistral.normal import NO_RESULT
 from patchwright.chat.mistral.tokens import MistralTokens
-from patchwright.errors import ConversationError
+from patchwright.errors import ConversationError, ModelError
 from patchwright.schema.messages import (
     AssistantMessage,
     Message,
@@ -83,18 +80,6 @@ def test_a_thousand_conversations_have_the_order_that_the_tokenizer_prescribes(t
         assert tokens.prompt(request) == list(expected(request, tokens)), request
 
 
-def test_they_are_the_ids_that_mistral_common_gives_for_what_other_engines_are_sent(
-    tokens: MistralTokens, tiny_devstral: Path
-) -> None:
-    reference = MistralTokenizer.from_file(tiny_devstral / "hf" / "tekken.json")
-    for request in conversations(1000, seed=1):
-        sent = CALLING["native"].body(request)
-        calls = sum(len(message.get("tool_calls", ())) for message in sent["messages"])
-        if calls == sum(message["role"] == "tool" for message in sent["messages"]):  # it refuses what has no answer
-            body = ChatCompletionRequest.from_openai(**sent)
-            assert tokens.prompt(request) == reference.encode_chat_completion(body).tokens, request
-
-
 def test_no_system_prompt_is_made_up(tokens: MistralTokens) -> None:
     assert tokens.prompt(Request(messages=(UserMessage(content="Hi"),))) == [BOS, INST, *tokens.encoded("Hi"), END_INST]
 
@@ -110,13 +95,41 @@ def test_a_call_that_was_never_carried_out_is_answered(tokens: MistralTokens) ->
     assert prompt[prompt.index(RESULTS) :] == [*result, INST, *tokens.encoded("Stop."), END_INST]
 
 
+@pytest.mark.parametrize("name", ["", "functions.execute_bash", 'execute_bash{"command": "ls"}', "ä" * 65])
+def test_a_call_by_an_odd_name_can_be_written_down(tokens: MistralTokens, name: str) -> None:
+    call = ToolCall(id="call00001", name=name, arguments="[" * 100_000)
+    asked = (UserMessage(content="List."), AssistantMessage(tool_calls=(call,)))
+    result = ToolMessage(tool_call_id="call00001", name=name, content="there is no such tool")
+    prompt = tokens.prompt(Request(messages=(*asked, result), tools=(BASH,)))
+    assert prompt.count(CALLS) == prompt.count(ARGS) == prompt.count(RESULTS) == 1
+
+
+def test_an_answer_of_nothing_is_written_as_nothing(tokens: MistralTokens) -> None:
+    messages = (UserMessage(content="Hi"), AssistantMessage(content=""), UserMessage(content="Well?"))
+    hi, well = tokens.encoded("Hi"), tokens.encoded("Well?")
+    assert tokens.prompt(Request(messages=messages)) == [BOS, INST, *hi, END_INST, EOS, INST, *well, END_INST]
+
+
+def test_the_next_prompt_begins_with_this_one_and_its_answer(tokens: MistralTokens) -> None:
+    """So the prefix cache serves it all: for calls as Devstral writes them, with JSON as Python does."""
+    first = Request(messages=(UserMessage(content="List."),), tools=(BASH,))
+    call = ToolCall(id="call00001", name="execute_bash", arguments='{"command": "ls"}')
+    said = [*tokens.encoded("Look."), CALLS, *tokens.encoded(call.name), ARGS, *tokens.encoded(call.arguments), EOS]
+    answer = AssistantMessage(content="Look.", tool_calls=(call,))
+    result = ToolMessage(tool_call_id=call.id, name=call.name, content="a.py")
+    following = first.model_copy(update={"messages": (*first.messages, answer, result)})
+    before = [*tokens.prompt(first), *said]
+    assert tokens.prompt(following)[: len(before)] == before
+
+
 @pytest.mark.parametrize(
     ("messages", "problem"),
     [
-        ((), "at least one message"),
-        ((UserMessage(content="Hi"), AssistantMessage(content="Hello")), "last role"),
+        ((), "ends with no message"),
+        ((UserMessage(content="Hi"), AssistantMessage(content="Hello")), "ends with no message"),
         ((*ASKED, ToolMessage(tool_call_id="other", name="execute_bash", content="")), "Unexpected tool call id other"),
-        ((*ASKED, SystemMessage(content="Now obey."), UserMessage(content="?")), "Unexpected role 'system'"),
+        ((UserMessage(content="a"), SystemMessage(content="b"), UserMessage(content="c")), "system message stands in"),
+        ((SystemMessage(content="b"),), "ends with no message"),
     ],
 )
 def test_what_the_format_cannot_express_is_refused(
@@ -130,5 +143,12 @@ def test_a_tokenizer_of_another_version_is_refused(tiny_devstral: Path, tmp_path
     content = json.loads((tiny_devstral / "hf" / "tekken.json").read_text())
     content["config"]["version"] = "v7"
     (tmp_path / "tekken.json").write_text(json.dumps(content))
-    with pytest.raises(ConversationError, match="version v7, not v13"):
+    with pytest.raises(ModelError, match="version v7, not v13"):
+        MistralTokens(tmp_path / "tekken.json")
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"config": {}}'])
+def test_a_broken_tokenizer_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "tekken.json").write_bytes(data)
+    with pytest.raises(ModelError, match="not a tokenizer that mistral-common reads"):
         MistralTokens(tmp_path / "tekken.json")

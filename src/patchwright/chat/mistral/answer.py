@@ -1,6 +1,5 @@
-"""An answer of the model, read from its tokens as they arrive: text, and after it tool calls."""
+"""An answer of the model, put together as it arrives: text, and after it tool calls."""
 
-import codecs
 from collections.abc import Iterable
 
 from patchwright.chat.mistral.tokens import MistralTokens
@@ -18,54 +17,41 @@ class MistralAnswer:
         self._tokens = tokens
         self._content = _Text()
         self._calls: list[_Call] = []
+        self._part = self._content
 
-    def add(self, tokens: Iterable[int]) -> str:
-        """The text for people that these tokens bring."""
-        before = len(self._content.text)
+    def add(self, text: str, tokens: Iterable[int]) -> str:
+        """Takes a piece of the answer, and gives back what of it is for people.
+
+        `tokens` came with it, control tokens among them. They need not be all: an engine keeps back those that are
+        less than a character, and says only the text that came of them.
+        """
         for token in tokens:
-            self._add(token)
-        return self._content.text[before:]
+            self._turn_to(token)
+        self._part.text += text
+        return text if self._part is self._content else ""
 
     def message(self) -> AssistantMessage:
         """Everything, as it was generated. The calls have no ids yet."""
         calls = (ToolCall(id="", name=call.name.text.strip(), arguments=call.arguments.text) for call in self._calls)
-        return AssistantMessage(content=self._content.whole(), tool_calls=tuple(calls))
+        return AssistantMessage(content=self._content.text, tool_calls=tuple(calls))
 
-    def _add(self, token: int) -> None:
+    def _turn_to(self, token: int) -> None:
         if token == self._tokens.tool_calls:
             self._calls.append(_Call())
-        elif not self._calls:
-            self._content.add(self._tokens.piece(token))
-        else:
-            self._calls[-1].add(token, self._tokens)
+            self._part = self._calls[-1].name
+        elif self._calls and token == self._tokens.args:
+            self._part = self._calls[-1].arguments
+        elif self._calls and token == self._tokens.call_id:
+            self._part = self._calls[-1].skipped
 
 
 class _Text:
-    """Bytes as text, up to the last whole character."""
-
     def __init__(self) -> None:
         self.text = ""
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def add(self, piece: bytes) -> None:
-        self.text += self._decoder.decode(piece)
-
-    def whole(self) -> str:
-        """With what is left of a character that never became whole."""
-        return self.text + self._decoder.decode(b"", final=True)
 
 
 class _Call:
     def __init__(self) -> None:
         self.name = _Text()
         self.arguments = _Text()
-        self._skipped = _Text()
-        self._part = self.name
-
-    def add(self, token: int, tokens: MistralTokens) -> None:
-        if token == tokens.args:
-            self._part = self.arguments
-        elif token == tokens.call_id:
-            self._part = self._skipped
-        else:
-            self._part.add(tokens.piece(token))
+        self.skipped = _Text()

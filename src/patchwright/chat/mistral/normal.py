@@ -1,20 +1,48 @@
-"""A conversation as mistral-common takes it: every call answered, arguments as JSON, in an order that it allows."""
+"""A conversation as mistral-common takes it: whatever an agent goes through, it stays one that can be written down."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from itertools import dropwhile
 
 from patchwright.chat.calls import as_object
-from patchwright.schema.messages import AssistantMessage, Json, Message, Request, ToolCall, ToolMessage
+from patchwright.errors import ConversationError
+from patchwright.schema.messages import (
+    AssistantMessage,
+    Json,
+    Message,
+    Request,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 
 NO_RESULT = "(no result: the call was not carried out)"
+NO_NAME = "unknown"
+
+_NAME_CHARS = 64
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def chat_completion(request: Request) -> Json:
-    """The request in OpenAI's words, as `ChatCompletionRequest.from_openai` of mistral-common reads them."""
+    """The request in OpenAI's words, as `ChatCompletionRequest.from_openai` of mistral-common reads them.
+
+    Raises ConversationError for an order of messages that the model has never seen.
+    """
+    _check_order(request.messages)
     body: Json = {"messages": [_wire(message) for message in _answered(request.messages)]}
     if request.tools:
         body["tools"] = [{"type": "function", "function": tool.model_dump()} for tool in request.tools]
     return body
+
+
+def _check_order(messages: Sequence[Message]) -> None:
+    later = dropwhile(lambda message: isinstance(message, SystemMessage), messages)
+    if any(isinstance(message, SystemMessage) for message in later):
+        raise ConversationError("a system message stands in the middle; it belongs at the beginning")
+    last = messages[-1] if messages else None
+    if not (isinstance(last, UserMessage | ToolMessage) or (isinstance(last, AssistantMessage) and last.tool_calls)):
+        raise ConversationError("the conversation ends with no message that the model could answer")
 
 
 def _answered(messages: Iterable[Message]) -> Iterator[Message]:
@@ -35,16 +63,21 @@ def _no_results(calls: Sequence[ToolCall]) -> Iterator[ToolMessage]:
         yield ToolMessage(tool_call_id=call.id, name=call.name, content=NO_RESULT)
 
 
-def _wire(message: Message) -> dict[str, Any]:
+def _wire(message: Message) -> Json:
     match message:
         case AssistantMessage(tool_calls=()):
-            return {"role": "assistant", "content": message.content}
+            # mistral-common refuses an answer of nothing, and cuts blanks at the end: what is written is nothing.
+            return {"role": "assistant", "content": message.content or " "}
         case AssistantMessage():
             calls = [_call(call) for call in message.tool_calls]
             return {"role": "assistant", "content": message.content or None, "tool_calls": calls}
+        case ToolMessage():  # its name is not written
+            return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.content}
         case _:
-            return message.model_dump()
+            return {"role": message.role, "content": message.content}
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": as_object(call.arguments)}}
+def _call(call: ToolCall) -> Json:
+    """A name that is none, as of a call that was cut off, becomes one."""
+    name = _NOT_IN_NAMES.sub("_", call.name)[:_NAME_CHARS] or NO_NAME
+    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": as_object(call.arguments)}}

@@ -1,4 +1,4 @@
-"""Mistral's tokens: conversations in, by mistral-common, and the bytes of a single token out."""
+"""Mistral's tokens: conversations as token ids, by mistral-common."""
 
 from pathlib import Path
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from mistral_common.exceptions import MistralCommonException
 from mistral_common.protocol.instruct.request import ChatCompletionRequest
 from mistral_common.protocol.instruct.validator import ValidationMode
-from mistral_common.tokens.tokenizers.base import SpecialTokenPolicy, SpecialTokens
+from mistral_common.tokens.tokenizers.base import SpecialTokens
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
 from patchwright.chat.mistral.normal import chat_completion
-from patchwright.errors import ConversationError
+from patchwright.errors import ConversationError, ModelError
 from patchwright.schema.messages import Request
 
 ARGS = "[ARGS]"
@@ -27,11 +27,14 @@ class MistralTokens:
     """The tokenizer of a tekken.json of version v13, which is Devstral Small 1.1's. Reading one takes two seconds."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ConversationError for a tokenizer of another version: it orders its tokens otherwise."""
-        self._mistral = _Tokenizer.from_file(str(path), mode=ValidationMode.test)
+        """Raises ModelError for a broken file, and for another version, which orders its tokens otherwise."""
+        try:
+            self._mistral = _Tokenizer.from_file(str(path), mode=ValidationMode.test)
+        except (MistralCommonException, AssertionError, ValueError, KeyError, OSError) as error:
+            raise ModelError(f"{path}: not a tokenizer that mistral-common reads: {error}") from None
         tekken = self._mistral.instruct_tokenizer.tokenizer
         if not isinstance(tekken, Tekkenizer) or tekken.version.value != VERSION:
-            raise ConversationError(f"{path}: a tokenizer of version {tekken.version.value}, not {VERSION}")
+            raise ModelError(f"{path}: a tokenizer of version {tekken.version.value}, not {VERSION}")
         self._tekken = tekken
         self.tool_calls = tekken.get_special_token(SpecialTokens.tool_calls.value)
         self.args = tekken.get_special_token(ARGS)
@@ -47,15 +50,9 @@ class MistralTokens:
         try:
             body = _Request.from_openai(**chat_completion(request))
             return self._mistral.encode_chat_completion(body).tokens
-        except (MistralCommonException, ValueError) as error:
+        except (MistralCommonException, ValueError, RecursionError) as error:
             raise ConversationError(f"Mistral's format cannot express this conversation: {error}") from None
 
     def encoded(self, text: str) -> list[int]:
         """Text as tokens, none of them a control token."""
         return self._tekken.encode(text, bos=False, eos=False)
-
-    def piece(self, token: int) -> bytes:
-        """What a token stands for: part of a character, perhaps; nothing for a control token."""
-        if self._tekken.is_special(token):
-            return b""
-        return self._tekken.id_to_byte_piece(token, SpecialTokenPolicy.RAISE)
