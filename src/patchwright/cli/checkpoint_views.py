@@ -5,17 +5,18 @@ from rich.table import Table
 from rich.text import Text
 
 from patchwright.cli.model_views import WHOLE_LINES, gigabytes
+from patchwright.cli.printable import printable_path
 from patchwright.models.checkpoint.inspect import Inspection
 
 
 def print_inspection(inspection: Inspection) -> None:
     table = Table(show_header=False, box=None)
     for label, value in _facts(inspection).items():
-        table.add_row(label, Text(value))
+        table.add_row(label, Text(printable_path(value)))
     console = Console(width=WHOLE_LINES, highlight=False)
     console.print(table)
     for problem in inspection.problems:
-        console.print(Text(f"wrong: {problem}"))
+        console.print(Text(f"wrong: {printable_path(problem)}"))
 
 
 def _facts(shown: Inspection) -> dict[str, str]:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 FormatName = Literal["mistral", "hf", "gguf"]
 
-USUAL: dict[FormatName, str] = {"mistral": "bf16", "hf": "bf16", "gguf": "q4_k_m"}
+_USUAL: dict[FormatName, str] = {"mistral": "bf16", "hf": "bf16", "gguf": "q4_k_m"}
 """The number type that is usual for each format."""
-TINY: dict[FormatName, str] = {"mistral": "mistral", "hf": "hf", "gguf": "tiny.gguf"}
+_TINY: dict[FormatName, str] = {"mistral": "mistral", "hf": "hf", "gguf": "tiny.gguf"}
+_OUR_TEMPLATE_IS_FOR = "v13"
 
 Source = Annotated[Path, typer.Argument(help="A directory in Mistral's or Hugging Face's format, or a .gguf file.")]
 Target = Annotated[Path, typer.Argument(help="What to write: a directory, or a .gguf file. It must not be there.")]
@@ -33,7 +34,9 @@ AdapterDirectory = Annotated[Path, typer.Argument(help="A LoRA adapter as PEFT s
 
 
 def inspect(
-    path: Source, as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False
+    path: Source,
+    source_format: From = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Say what weights are: their architecture, tokenizer, number types, window, and what looks wrong with them.
 
@@ -42,7 +45,7 @@ def inspect(
     with _libraries():
         from patchwright.models.checkpoint.inspect import inspected
 
-        inspection = inspected(path)
+        inspection = inspected(path, source_format)
     if as_json:
         typer.echo(inspection.model_dump_json(indent=2))
     else:
@@ -62,6 +65,7 @@ def convert(
     """
     with _opened(source, source_format) as checkpoint:
         _write(checkpoint, target, to, number_type)
+    typer.echo(target)
 
 
 def strip_vision(
@@ -73,6 +77,7 @@ def strip_vision(
     """
     with _opened(source, source_format) as checkpoint:
         _write(checkpoint.text_only(), target, to, number_type)
+    typer.echo(target)
 
 
 def merge(
@@ -89,18 +94,20 @@ def merge(
 
         opened = open_adapter(adapter, checkpoint.decoder, files)
         _write(merged(checkpoint, opened), target, to, number_type)
+    typer.echo(target)
 
 
 def export_adapter(
     source: Source,
     adapter: AdapterDirectory,
     target: Annotated[Path, typer.Argument(help="The .gguf file to write. It must not be there.")],
+    source_format: From = None,
 ) -> None:
     """Write a LoRA adapter as the GGUF file that llama.cpp applies at run time.
 
     SOURCE is the model that the adapter is for.
     """
-    with _opened(source, None) as checkpoint, ExitStack() as files:
+    with _opened(source, source_format) as checkpoint, ExitStack() as files:
         from patchwright.models.checkpoint.adapter import open_adapter, write_gguf_adapter
         from patchwright.models.checkpoint.convert import appearing
 
@@ -111,10 +118,12 @@ def export_adapter(
 
 
 def make_tiny(
-    directory: Annotated[Path, typer.Argument(help="Where to write mistral/, hf/ and tiny.gguf.")],
+    directory: Annotated[
+        Path, typer.Argument(help="Where to write mistral/, hf/ and tiny.gguf; it must not be there.")
+    ],
     width: Annotated[int, typer.Option("--dim", min=128, help="Length of an embedding, a multiple of 128.")] = 256,
     layers: Annotated[int, typer.Option(min=1)] = 2,
-    seed: Annotated[int, typer.Option(help="The same seed, the same weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same weights.")] = 0,
     number_type: Annotated[Literal["bf16", "f16", "f32"], typer.Option("--type")] = "bf16",
 ) -> None:
     """Write a model of Devstral's architecture with its tokenizer and random weights, in three formats.
@@ -124,11 +133,15 @@ def make_tiny(
     if width % 128:
         raise ModelError(f"a width of {width} is not a multiple of 128")
     with _libraries():
+        from patchwright.models.checkpoint.convert import appearing
         from patchwright.models.checkpoint.tiny import random_checkpoint, tiny_decoder
 
         checkpoint = random_checkpoint(tiny_decoder(width=width, layers=layers), seed=seed)
-        for form, name in TINY.items():
-            _write(checkpoint, directory / name, form, number_type)
+        with appearing(directory) as draft:
+            draft.mkdir()
+            for form, name in _TINY.items():
+                _write(checkpoint, draft / name, form, number_type)
+    typer.echo(directory)
 
 
 def _write(checkpoint: Checkpoint, target: Path, to: FormatName | None, number_type: str | None) -> None:
@@ -138,15 +151,21 @@ def _write(checkpoint: Checkpoint, target: Path, to: FormatName | None, number_t
     from patchwright.models.progress import Progress
 
     form = to or ("gguf" if target.suffix == ".gguf" else "hf" if checkpoint.format == "hf" else "mistral")
+    ours = chat_template() if checkpoint.tekken and checkpoint.tekken.version == _OUR_TEMPLATE_IS_FOR else None
     total_bytes = sum(tensor.size_bytes for tensor in checkpoint.tensors.values())
     with showing_progress() as on_progress:
 
         def on_bytes(done_bytes: int) -> None:
-            on_progress(Progress("fetching", target.name, str(checkpoint.path), done_bytes, total_bytes))
+            on_progress(Progress("converting", target.name, str(checkpoint.path), done_bytes, total_bytes))
 
-        kind = number_type or USUAL[form]
-        convert(checkpoint, target, form, kind, chat_template=chat_template(), on_bytes=on_bytes)
-    typer.echo(target)
+        convert(
+            checkpoint,
+            target,
+            form,
+            number_type or _USUAL[form],
+            chat_template=checkpoint.chat_template or ours,
+            on_bytes=on_bytes,
+        )
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def sentence(progress: Progress) -> str:
     match progress.stage:
         case "waiting":
             return f"{progress.file}: another process is pulling it, waiting"
-        case "fetching":
+        case "fetching" | "converting":
             return f"{progress.file} from {progress.source}"
         case "checking":
             return f"{progress.file}: checking its SHA-256"

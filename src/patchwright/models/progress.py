@@ -1,9 +1,9 @@
-"""What a pull reports while it works."""
+"""What a pull or a conversion reports while it works."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-Stage = Literal["waiting", "fetching", "checking"]
+Stage = Literal["waiting", "fetching", "checking", "converting"]
 """`waiting`: another process is pulling the same file. `checking`: every byte is there, the hash is computed."""
 
 

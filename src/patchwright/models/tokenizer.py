@@ -11,14 +11,25 @@ from patchwright.models.gguf_header import read_header, read_strings
 DEVSTRAL_TOKENS_SHA256 = "3c1520ded7eab04e87ec42a6466721c029b7787fcc71b9c17cee3ea613941567"
 """Of the vocabulary in a GGUF file of Devstral Small 1.1: each token as llama.cpp writes it, and a zero byte."""
 
+TEKKEN_PRE = "tekken"
+"""How llama.cpp calls the way in which Mistral's tokenizer splits text into words."""
+VERSION_KEY = "patchwright.tokenizer.version"
+"""The metadata key of ours for the version of the tekken.json that a GGUF file was made with."""
+
 _PRE = "tokenizer.ggml.pre"
 _TOKENS = "tokenizer.ggml.tokens"
-_TEKKEN = "tekken"
+_VERSION = "v13"
 
 
 def has_devstrals_tokens(model: Path) -> bool:
-    """Whether the model reads Devstral's tokens, by number. Raises ModelError when it cannot be read."""
-    if read_header(model).metadata.get(_PRE) != _TEKKEN:
+    """Whether the model reads Devstral's tokens, by number and in Devstral's order.
+
+    A GGUF file does not say in which order its tokens stand for a conversation, and others have the same vocabulary: it
+    must be called Devstral, or have been written here. Raises ModelError when it cannot be read.
+    """
+    metadata = read_header(model).metadata
+    called = "devstral" in str(metadata.get("general.name", "")).lower()
+    if metadata.get(_PRE) != TEKKEN_PRE or metadata.get(VERSION_KEY, _VERSION if called else None) != _VERSION:
         return False
     digest = hashlib.sha256()
     for token in read_strings(model, _TOKENS):

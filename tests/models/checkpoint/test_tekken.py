@@ -3,7 +3,7 @@ import json
 import pytest
 
 from patchwright.errors import ModelError
-from patchwright.models.checkpoint.tekken import Tekken, devstral_tekken, tekken_of
+from patchwright.models.checkpoint.tekken import Tekken, devstral_tekken
 
 
 def test_devstrals_tokenizer_follows_from_its_ancestor_to_the_byte() -> None:
@@ -11,15 +11,6 @@ def test_devstrals_tokenizer_follows_from_its_ancestor_to_the_byte() -> None:
     assert len(tekken.data) == 19_399_650
     assert tekken.is_devstral
     assert (tekken.version, tekken.vocabulary) == ("v13", 131_072)
-    assert tekken.special_tokens[:3] == ["<unk>", "<s>", "</s>"]
-    assert tekken.special_tokens[32:35] == ["[ARGS]", "[CALL_ID]", "<SPECIAL_34>"]
-
-
-def test_the_tokenizer_is_known_again_by_the_tokens_of_a_gguf_file() -> None:
-    tokens = [token.encode() for token in devstral_tekken().gguf_tokens()]
-    assert len(tokens) == 131_072
-    assert tekken_of(tokens) == devstral_tekken()
-    assert tekken_of([*tokens[:32], b"[OTHER]", *tokens[33:]]) is None
 
 
 def test_a_tokenizer_of_text_says_nothing_of_images() -> None:
@@ -31,3 +22,24 @@ def test_a_tokenizer_of_text_says_nothing_of_images() -> None:
 def test_another_file_is_refused(data: bytes) -> None:
     with pytest.raises(ModelError, match=r"not a tekken\.json"):
         Tekken(data)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"version": None},
+        {"default_vocab_size": True},
+        {"default_num_special_tokens": -5},
+        {"default_vocab_size": 10**6},
+    ],
+)
+def test_a_tokenizer_that_is_not_whole_is_refused(config: dict[str, object]) -> None:
+    content = json.loads(devstral_tekken().data)
+    content["config"] |= config
+    with pytest.raises(ModelError, match=r"this (is not a )?tekken\.json"):
+        Tekken(json.dumps(content).encode())
+
+
+def test_nesting_without_end_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"not a tekken\.json"):
+        Tekken(b"[" * 200_000)

@@ -11,7 +11,7 @@ from typing import Any
 
 import gguf
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from patchwright.errors import ModelError
 from patchwright.models.checkpoint.checkpoint import Checkpoint
@@ -36,8 +36,8 @@ class _Config(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     peft_type: str
-    r: int
-    lora_alpha: float
+    r: int = Field(ge=1)
+    lora_alpha: float = Field(allow_inf_nan=False)
     use_rslora: bool = False
     use_dora: bool = False
     bias: str = "none"
@@ -45,6 +45,8 @@ class _Config(BaseModel):
     rank_pattern: dict[str, int] = {}
     alpha_pattern: dict[str, float] = {}
     fan_in_fan_out: bool = False
+    layer_replication: object = None
+    init_lora_weights: bool | str = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def open_adapter(directory: Path, decoder: Decoder, files: ExitStack) -> Adapter
     for name, shape in decoder.shapes().items():
         stem = _PREFIX + hugging_face_name(name).removesuffix(".weight")
         if stem + _DOWN in found and stem + _UP in found:
-            pairs[name] = _pair(name, shape, found.pop(stem + _DOWN), found.pop(stem + _UP), decoder)
+            pair = Pair(found.pop(stem + _DOWN), found.pop(stem + _UP))
+            _check(pair, name, shape, config.r)
+            pairs[name] = replace(pair, up=as_mistral(pair.up, name, decoder))
     if found or not pairs:
         strange = next(iter(found), "nothing of it")
         raise ModelError(f"{directory / WEIGHTS}: {strange} belongs to no matrix of this model")
@@ -123,22 +127,25 @@ def _unknown(config: _Config) -> str | None:
         "modules_to_save": config.modules_to_save,
         "a rank for each module": config.rank_pattern or config.alpha_pattern,
         "fan_in_fan_out": config.fan_in_fan_out,
+        "layer_replication": config.layer_replication,
+        # Others, as PiSSA, change the weights that they are added to.
+        f"init_lora_weights {config.init_lora_weights}": config.init_lora_weights not in (True, False, "gaussian"),
     }
     return next((name for name, wanted in asked.items() if wanted), None)
 
 
-def _pair(name: str, shape: tuple[int, ...], down: Tensor, up: Tensor, decoder: Decoder) -> Pair:
-    if (up.shape[0], *down.shape[1:]) != shape or down.shape[0] != up.shape[1]:
-        raise ModelError(f"the adapter is for another model: its {name} is {up.shape[0]} × {down.shape[-1]}")
-    return Pair(down, as_mistral(up, name, decoder))
+def _check(pair: Pair, name: str, shape: tuple[int, ...], rank: int) -> None:
+    if (pair.up.shape, pair.down.shape) != ((shape[0], rank), (rank, *shape[1:])):
+        found = " and ".join(" × ".join(map(str, tensor.shape)) for tensor in (pair.up, pair.down))
+        raise ModelError(f"the adapter is for another model or of another rank than it says: {name} is {found}")
 
 
 def _sum(tensor: Tensor, pair: Pair, scale: float) -> Tensor:
     base = tensor.to("F32")
-    down = pair.down.to("F32").read(0, pair.down.shape[0])
-    up = pair.up.to("F32")
+    down, up = pair.down.to("F32"), pair.up.to("F32")
 
     def read(start: int, stop: int) -> Rows:
-        return base.read(start, stop) + np.float32(scale) * (up.read(start, stop) @ down)
+        product = up.read(start, stop) @ down.read(0, down.shape[0])
+        return base.read(start, stop) + np.float32(scale) * product
 
     return replace(base, read=read, together=max(tensor.together, pair.up.together))

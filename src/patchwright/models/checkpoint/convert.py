@@ -1,5 +1,6 @@
 """Conversion: a checkpoint of one format as one of another, block by block, and nothing half-written left behind."""
 
+import os
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -29,7 +30,11 @@ def opened(path: Path, source: Format | None = None) -> Generator[Checkpoint]:
     Raises ModelError.
     """
     with ExitStack() as files:
-        yield _OPEN[source or _format_of(path)](path, files)
+        try:
+            checkpoint = _OPEN[source or _format_of(path)](path, files)
+        except OSError as error:
+            raise ModelError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+        yield checkpoint
 
 
 def convert(
@@ -38,13 +43,13 @@ def convert(
     form: Format,
     number_type: str,
     *,
-    chat_template: str,
+    chat_template: str | None,
     on_bytes: OnBytes = lambda _: None,
 ) -> None:
     """Writes `target`, a directory or a .gguf file, which appears when it is whole.
 
     `number_type`: f32, f16 or bf16; for a GGUF file also a quantisation in `models.recipe.RECIPES`. `chat_template`
-    goes into a GGUF file. `on_bytes` hears how many bytes of weights have been read so far.
+    goes into a GGUF file, where it is given. `on_bytes` hears how many bytes of weights have been read so far.
 
     Raises ModelError, also when `target` is there already or the disk is full.
     """
@@ -68,16 +73,31 @@ def appearing(target: Path) -> Generator[Path]:
 
     Raises ModelError when there is something of that name, or when it cannot be written.
     """
-    if target.exists():
-        raise ModelError(f"{target} is there already", hint="remove it, or name another place")
     try:
+        if os.path.lexists(target):
+            raise _taken(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as directory:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as directory:
             draft = Path(directory) / target.name
             yield draft
-            draft.rename(target)
+            _name(draft, target)
+    except FileExistsError:
+        raise _taken(target) from None
     except OSError as error:
         raise ModelError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from None
+
+
+def _name(draft: Path, target: Path) -> None:
+    """Raises FileExistsError when another run was quicker."""
+    if draft.is_file():
+        os.link(draft, target)
+        return
+    target.mkdir()
+    draft.replace(target)
+
+
+def _taken(target: Path) -> ModelError:
+    return ModelError(f"{target} is there already", hint="remove it, or name another place")
 
 
 def _heard(checkpoint: Checkpoint, on_bytes: OnBytes) -> Checkpoint:

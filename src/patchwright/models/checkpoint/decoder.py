@@ -1,23 +1,30 @@
 """Mistral's decoder: the numbers that give Devstral its shape, and the tensors that follow from them."""
 
 from math import prod
+from typing import Any
 
+from pydantic import Field, ValidationError
+
+from patchwright.errors import ModelError
 from patchwright.schema.record import Record
+
+_MOST = 1 << 24
+_LENGTH: int = Field(ge=1, le=_MOST)
 
 
 class Decoder(Record):
     """The architecture of Mistral Small 3 and of what was made of it: no biases, embeddings and output apart."""
 
-    layers: int
-    embedding_length: int
-    feed_forward_length: int
-    heads: int
-    kv_heads: int
-    head_length: int
-    vocabulary: int
-    context_tokens: int
-    rope_theta: float
-    norm_eps: float
+    layers: int = Field(ge=1, le=1_000)
+    embedding_length: int = _LENGTH
+    feed_forward_length: int = _LENGTH
+    heads: int = _LENGTH
+    kv_heads: int = _LENGTH
+    head_length: int = Field(ge=2, le=_MOST, multiple_of=2)
+    vocabulary: int = _LENGTH
+    context_tokens: int = Field(ge=1, le=1 << 40)
+    rope_theta: float = Field(gt=0, allow_inf_nan=False)
+    norm_eps: float = Field(gt=0, lt=1)
 
     @property
     def parameters(self) -> int:
@@ -45,6 +52,15 @@ class Decoder(Record):
             "feed_forward.w2.weight": (width, inner),
             "feed_forward.w3.weight": (inner, width),
         }
+
+
+def decoder_of(**numbers: Any) -> Decoder:
+    """Raises ModelError when the numbers make no sense."""
+    try:
+        return Decoder(**numbers)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise ModelError(f"{problem['loc'][0]}: {problem['msg'].lower()}") from None
 
 
 DEVSTRAL = Decoder(

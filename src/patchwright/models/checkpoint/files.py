@@ -14,6 +14,7 @@ from patchwright.models.checkpoint.tekken import Tekken
 M = TypeVar("M", bound=BaseModel)
 
 SYSTEM_PROMPT = "SYSTEM_PROMPT.txt"
+CHAT_TEMPLATE = "chat_template.jinja"
 _LARGEST_BYTES = 100_000_000
 """A tekken.json has 20 MB."""
 
@@ -33,8 +34,9 @@ def read_tekken(directory: Path) -> Tekken | None:
     path = directory / TEKKEN
     if not path.exists():
         return None
+    data = _bytes(path)
     try:
-        return Tekken(_bytes(path))
+        return Tekken(data)
     except ModelError as error:
         raise ModelError(f"{path}: {error}", hint=error.hint) from None
 
@@ -45,21 +47,27 @@ def read_text(path: Path) -> str | None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_beside(checkpoint: Checkpoint, directory: Path) -> None:
     """What lies beside the weights in Mistral's format as in Hugging Face's. The checkpoint is whole."""
     assert checkpoint.tekken
     (directory / TEKKEN).write_bytes(checkpoint.tekken.data)
+    if checkpoint.chat_template is not None and checkpoint.format == "hf":
+        (directory / CHAT_TEMPLATE).write_text(checkpoint.chat_template, encoding="utf-8", newline="")
     if checkpoint.system_prompt is not None:
         (directory / SYSTEM_PROMPT).write_text(checkpoint.system_prompt, encoding="utf-8", newline="")
 
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise ModelError(f"{path} is larger than any such file is")
-        return path.read_bytes()
+        if not path.is_file():  # a pipe would be waited for
+            raise ModelError(f"{path} is no file")
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_BYTES + 1)
     except OSError as error:
         raise ModelError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+    if len(data) > _LARGEST_BYTES:
+        raise ModelError(f"{path} is larger than any such file is")
+    return data

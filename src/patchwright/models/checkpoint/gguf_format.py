@@ -7,30 +7,37 @@ format. llama.cpp rotates neighbouring rows, as Mistral does.
 import os
 from contextlib import ExitStack
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import gguf
 import numpy as np
+from mistral_common.exceptions import MistralCommonException
 
 from patchwright.errors import ModelError
 from patchwright.models.checkpoint.checkpoint import Checkpoint
-from patchwright.models.checkpoint.decoder import Decoder
+from patchwright.models.checkpoint.decoder import Decoder, decoder_of
 from patchwright.models.checkpoint.names import gguf_name
 from patchwright.models.checkpoint.safetensors_files import write_blocks
 from patchwright.models.checkpoint.tekken import FILE as TEKKEN
-from patchwright.models.checkpoint.tekken import Tekken, tekken_of
+from patchwright.models.checkpoint.tekken import Tekken, devstral_tekken
 from patchwright.models.checkpoint.tensors import FLOATS, Rows, Tensor
 from patchwright.models.ggml import FILE_TYPES, stored_bytes
 from patchwright.models.gguf_file import read_gguf
-from patchwright.models.gguf_header import GgufHeader, read_header, read_strings
+from patchwright.models.gguf_header import GgufHeader, read_header
 from patchwright.models.gguf_header import Tensor as Entry
 from patchwright.models.recipe import number_type
+from patchwright.models.tokenizer import TEKKEN_PRE, VERSION_KEY, has_devstrals_tokens
 
+_QUANTISED = frozenset(kind.name for kind in gguf.quants._type_traits)  # pyright: ignore[reportPrivateUsage]
 _ARCHITECTURE = "llama"
-_TOKENS = "tokenizer.ggml.tokens"
-_PRE = "tokenizer.ggml.pre"
+_OF_OTHERS = ("rope.scaling.type", "expert_count", "rope.dimension_count")
+
+
+class OtherModel(ModelError):
+    """A GGUF file that is whole, of a model of another kind."""
 
 
 def open_gguf(path: Path, files: ExitStack) -> Checkpoint:
@@ -41,7 +48,7 @@ def open_gguf(path: Path, files: ExitStack) -> Checkpoint:
     files.callback(os.close, descriptor)
     ours = {gguf_name(name): name for name in decoder.shapes()}
     found = {
-        ours[entry.name]: _tensor(entry, ours[entry.name], header.data_start, descriptor)
+        ours[entry.name]: _tensor(entry, ours[entry.name], header.data_start, descriptor, path)
         for entry in header.tensors
         if entry.name in ours
     }
@@ -52,23 +59,24 @@ def open_gguf(path: Path, files: ExitStack) -> Checkpoint:
         decoder=decoder,
         tensors=found,
         others=[entry.name for entry in header.tensors if entry.name not in ours],
-        tekken=tekken_of(read_strings(path, _TOKENS)) if header.metadata.get(_PRE) == "tekken" else None,
+        tekken=devstral_tekken() if has_devstrals_tokens(path) else None,
         chat_template=template if isinstance(template, str) else None,
     )
 
 
-def write_gguf(checkpoint: Checkpoint, path: Path, quantisation: str, *, name: str, chat_template: str) -> None:
+def write_gguf(checkpoint: Checkpoint, path: Path, quantisation: str, *, name: str, chat_template: str | None) -> None:
     """Raises ModelError and OSError. `quantisation`: a name in `models.recipe.RECIPES`."""
     assert checkpoint.tekken
     writer = gguf.GGUFWriter(path, _ARCHITECTURE)
     try:
         writer.add_name(name)
         writer.add_type("model")
-        writer.add_file_type(next(number for number, name in FILE_TYPES.items() if name == quantisation.upper()))
+        writer.add_file_type(next(number for number, kind in FILE_TYPES.items() if kind == quantisation.upper()))
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         _add_decoder(writer, checkpoint.decoder)
         _add_vocabulary(writer, checkpoint.tekken)
-        writer.add_chat_template(chat_template)
+        if chat_template is not None:
+            writer.add_chat_template(chat_template)
         write_tensors(writer, [_written(tensor, checkpoint.decoder, quantisation) for tensor in checkpoint.in_order()])
     finally:
         writer.close()
@@ -94,12 +102,13 @@ def write_tensors(writer: gguf.GGUFWriter, tensors: list[Tensor]) -> None:
 def _decoder(path: Path, header: GgufHeader) -> Decoder:
     info = read_gguf(path)
     if info.architecture != _ARCHITECTURE or info.tied_embeddings or info.key_length != info.value_length:
-        raise ModelError(f"{path}: a model of the architecture {info.architecture} is not a decoder of Mistral Small 3")
+        raise OtherModel(f"{path}: a model of the architecture {info.architecture} is not a decoder of Mistral Small 3")
     theta = header.metadata.get(f"{_ARCHITECTURE}.rope.freq_base")
     epsilon = header.metadata.get(f"{_ARCHITECTURE}.attention.layer_norm_rms_epsilon")
     if not isinstance(theta, float) or not isinstance(epsilon, float):
-        raise ModelError(f"{path}: it does not say how positions are rotated, or how norms are taken")
-    return Decoder(
+        raise OtherModel(f"{path}: it does not say how positions are rotated, or how norms are taken")
+    _check_kind(path, header, info.key_length)
+    return decoder_of(
         layers=info.layers,
         embedding_length=info.embedding_length,
         feed_forward_length=info.feed_forward_length,
@@ -113,15 +122,31 @@ def _decoder(path: Path, header: GgufHeader) -> Decoder:
     )
 
 
+def _check_kind(path: Path, header: GgufHeader, head_length: int) -> None:
+    found = {name: header.metadata.get(f"{_ARCHITECTURE}.{name}") for name in _OF_OTHERS}
+    scaling, experts, rotated = (found[name] for name in _OF_OTHERS)
+    if scaling not in (None, "none") or experts or rotated not in (None, head_length):
+        kind = ", ".join(f"{name} {value}" for name, value in found.items() if value is not None)
+        raise OtherModel(f"{path}: a model with {kind} is not a decoder of Mistral Small 3")
+
+
 def _as_written(number: float) -> float:
     """The shortest decimal that is this 32-bit float: 1e-05, not 9.999999747378752e-06."""
     return float(str(np.float32(number)))
 
 
-def _tensor(entry: Entry, name: str, data_start: int, descriptor: int) -> Tensor:
+def _row_bytes(entry: Entry, shape: tuple[int, ...], path: Path) -> int:
+    """Of a matrix' row, or of a norm's one number."""
+    row_bytes = stored_bytes(entry.type, prod(shape[1:]))
+    known = entry.type in FLOATS or (entry.type in _QUANTISED and len(shape) == 2)
+    if len(shape) not in (1, 2) or not known or row_bytes * shape[0] != entry.size_bytes:
+        raise ModelError(f"{path}: {entry.name} holds {entry.type} in a shape that is not known here")
+    return row_bytes
+
+
+def _tensor(entry: Entry, name: str, data_start: int, descriptor: int, path: Path) -> Tensor:
     shape = entry.dimensions[::-1]
-    # The bytes of a matrix' row, of a norm's number.
-    row_bytes = stored_bytes(entry.type, shape[1] if len(shape) > 1 else 1)
+    row_bytes = _row_bytes(entry, shape, path)
 
     def read(start: int, stop: int) -> Rows:
         data = os.pread(descriptor, (stop - start) * row_bytes, data_start + entry.offset + start * row_bytes)
@@ -147,15 +172,20 @@ def _add_decoder(writer: gguf.GGUFWriter, decoder: Decoder) -> None:
 
 
 def _add_vocabulary(writer: gguf.GGUFWriter, tekken: Tekken) -> None:
-    with TemporaryDirectory(prefix="patchwright-") as directory:
-        Path(directory, TEKKEN).write_bytes(tekken.data)
-        vocabulary: Any = gguf.MistralVocab(Path(directory))
-    tokens, _, kinds = zip(*vocabulary.all_tokens(), strict=True)
+    try:
+        with TemporaryDirectory(prefix="patchwright-") as directory:
+            Path(directory, TEKKEN).write_bytes(tekken.data)
+            vocabulary: Any = gguf.MistralVocab(Path(directory))
+        merges = vocabulary.extract_vocab_merges_from_model()
+        tokens, _, kinds = zip(*vocabulary.all_tokens(), strict=True)
+    except (ValueError, AssertionError, KeyError, MistralCommonException) as error:
+        raise ModelError(f"mistral-common cannot read this tekken.json: {error}") from None
     writer.add_tokenizer_model(vocabulary.gguf_tokenizer_model)
-    writer.add_tokenizer_pre("tekken")
+    writer.add_tokenizer_pre(TEKKEN_PRE)
+    writer.add_string(VERSION_KEY, tekken.version)
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
-    writer.add_token_merges(vocabulary.extract_vocab_merges_from_model())
+    writer.add_token_merges(merges)
     writer.add_bos_token_id(vocabulary.bos_id)
     writer.add_eos_token_id(vocabulary.eos_id)
     writer.add_unk_token_id(vocabulary.unk_id)

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from patchwright.errors import ModelError
 from patchwright.models.checkpoint.checkpoint import Checkpoint
-from patchwright.models.checkpoint.decoder import Decoder
+from patchwright.models.checkpoint.decoder import Decoder, decoder_of
 from patchwright.models.checkpoint.files import (
+    CHAT_TEMPLATE,
     SYSTEM_PROMPT,
     read_json,
     read_tekken,
@@ -33,6 +34,7 @@ INDEX = "model.safetensors.index.json"
 SHARD_BYTES = 5_000_000_000
 
 _TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_NOT_WRITTEN = {"rope_parameters", "rope_scaling", "attention_bias", "quantization_config"}
 _ROTATED = ("attention.wq.weight", "attention.wk.weight")
 _TEXT_PREFIXES = (
     ("language_model.model.", "model."),
@@ -40,6 +42,11 @@ _TEXT_PREFIXES = (
     ("model.language_model.", "model."),
 )
 """Of the decoder in a model that sees, as Mistral-Small-3.1's files and as transformers 5 name it, and alone."""
+
+
+class _RopeParameters(BaseModel):
+    rope_theta: float | None = None
+    rope_type: str = "default"
 
 
 class TextConfig(BaseModel):
@@ -58,20 +65,31 @@ class TextConfig(BaseModel):
     max_position_embeddings: int
     rms_norm_eps: float
     rope_theta: float | None = None
-    rope_parameters: dict[str, Any] | None = None
+    rope_parameters: _RopeParameters | None = None
     """Where transformers 5 writes `rope_theta`."""
+    hidden_act: str = "silu"
     tie_word_embeddings: bool = False
     sliding_window: int | None = None
+    rope_scaling: object = None
+    attention_bias: object = None
+    quantization_config: object = None
 
     def decoder(self) -> Decoder:
         """Raises ModelError for a model of another kind."""
-        theta = self.rope_theta or (self.rope_parameters or {}).get("rope_theta")
-        if self.model_type != "mistral" or self.tie_word_embeddings or self.sliding_window or theta is None:
-            raise ModelError(
-                f"a model of the type {self.model_type} with tied embeddings {self.tie_word_embeddings}, sliding "
-                f"window {self.sliding_window}, rope_theta {theta} is not a decoder of Mistral Small 3"
-            )
-        return Decoder(
+        rope = self.rope_parameters or _RopeParameters()
+        other = {
+            f"of the type {self.model_type}": self.model_type != "mistral",
+            f"with the activation {self.hidden_act}": self.hidden_act != "silu",
+            f"with positions of the type {rope.rope_type}": rope.rope_type != "default",
+            "with tied embeddings": self.tie_word_embeddings,
+            "with a sliding window": self.sliding_window,
+            "with rope_scaling": self.rope_scaling,
+            "with biases": self.attention_bias,
+            "with quantised weights": self.quantization_config,
+        }
+        if kind := next((kind for kind, found in other.items() if found), None):
+            raise ModelError(f"a model {kind} is not a decoder of Mistral Small 3")
+        return decoder_of(
             layers=self.num_hidden_layers,
             embedding_length=self.hidden_size,
             feed_forward_length=self.intermediate_size,
@@ -80,7 +98,7 @@ class TextConfig(BaseModel):
             head_length=self.head_dim,
             vocabulary=self.vocab_size,
             context_tokens=self.max_position_embeddings,
-            rope_theta=float(theta),
+            rope_theta=self.rope_theta or rope.rope_theta,
             norm_eps=self.rms_norm_eps,
         )
 
@@ -109,7 +127,7 @@ def open_hugging_face(directory: Path, files: ExitStack) -> Checkpoint:
         others=[name for name in found if name not in ours],
         tekken=read_tekken(directory),
         system_prompt=read_text(directory / SYSTEM_PROMPT),
-        chat_template=read_text(directory / "chat_template.jinja"),
+        chat_template=read_text(directory / CHAT_TEMPLATE),
     )
 
 
@@ -144,7 +162,7 @@ def _weights(directory: Path) -> list[Path]:
     if not (directory / INDEX).exists():
         return [directory / WEIGHTS]
     names = sorted(set(read_json(directory / INDEX, _Index).weight_map.values()))
-    if strange := [name for name in names if Path(name).name != name]:
+    if strange := [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]:
         raise ModelError(f"{directory / INDEX} names a file that is not beside it: {strange[0]}")
     return [directory / name for name in names]
 
@@ -179,9 +197,8 @@ def _config(decoder: Decoder, number_type: str) -> dict[str, Any]:
         "architectures": ["MistralForCausalLM"],
         "bos_token_id": 1,
         "eos_token_id": 2,
-        "hidden_act": "silu",
         "torch_dtype": _TYPES[number_type],
-        **config.model_dump(exclude={"rope_parameters"}),
+        **config.model_dump(exclude=_NOT_WRITTEN),
     }
 
 

@@ -3,10 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
-from patchwright.models.checkpoint.checkpoint import Checkpoint
+from patchwright.models.checkpoint.checkpoint import Checkpoint, Format
 from patchwright.models.checkpoint.convert import opened
+from patchwright.models.checkpoint.gguf_format import OtherModel
 from patchwright.models.checkpoint.tekken import Tekken
-from patchwright.models.gguf_file import read_gguf
+from patchwright.models.gguf_file import GgufInfo, read_gguf
 from patchwright.schema.record import Record
 
 
@@ -34,30 +35,36 @@ class Inspection(Record):
     problems: tuple[str, ...]
 
 
-def inspected(path: Path) -> Inspection:
+def inspected(path: Path, form: Format | None = None) -> Inspection:
     """Raises ModelError when nothing can be read of it at all."""
-    if path.is_file() and (info := read_gguf(path)).architecture != "llama":
-        return Inspection(
-            path=path,
-            format="gguf",
-            architecture=info.architecture,
-            parameters=info.parameters,
-            layers=info.layers,
-            embedding_length=info.embedding_length,
-            heads=info.heads,
-            kv_heads=info.kv_heads,
-            head_length=info.key_length,
-            feed_forward_length=info.feed_forward_length,
-            vocabulary=info.vocabulary,
-            context_tokens=info.context_tokens,
-            tokenizer=f"{info.vocabulary} tokens",
-            chat_template=info.has_chat_template,
-            system_prompt=False,
-            tensor_bytes=info.tensor_bytes,
-            problems=() if info.has_chat_template else ("it has no chat template: chat models bring one",),
-        )
-    with opened(path) as checkpoint:
-        return _inspection(checkpoint)
+    try:
+        with opened(path, form) as checkpoint:
+            return _inspection(checkpoint)
+    except OtherModel:
+        return _other(read_gguf(path), path)
+
+
+def _other(info: GgufInfo, path: Path) -> Inspection:
+    """A GGUF file of another architecture, by what its header says."""
+    return Inspection(
+        path=path,
+        format="gguf",
+        architecture=info.architecture,
+        parameters=info.parameters,
+        layers=info.layers,
+        embedding_length=info.embedding_length,
+        heads=info.heads,
+        kv_heads=info.kv_heads,
+        head_length=info.key_length,
+        feed_forward_length=info.feed_forward_length,
+        vocabulary=info.vocabulary,
+        context_tokens=info.context_tokens,
+        tokenizer=f"{info.vocabulary} tokens",
+        chat_template=info.has_chat_template,
+        system_prompt=False,
+        tensor_bytes=info.tensor_bytes,
+        problems=() if info.has_chat_template else ("it has no chat template: chat models bring one",),
+    )
 
 
 def _inspection(checkpoint: Checkpoint) -> Inspection:
@@ -89,7 +96,7 @@ def _inspection(checkpoint: Checkpoint) -> Inspection:
 def _tokenizer(tekken: Tekken | None) -> str:
     if tekken is None:
         return "none"
-    whose = ", that of Devstral Small 1.1 to the byte" if tekken.is_devstral else ""
+    whose = ", Devstral Small 1.1's" if tekken.is_devstral else ""
     return f"Tekken {tekken.version}, {tekken.vocabulary} tokens{whose}"
 
 

@@ -6,13 +6,12 @@ mistralai/Mistral-Small-3.1-24B-Instruct-2503.
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from patchwright.errors import ModelError
 from patchwright.models.checkpoint.checkpoint import Checkpoint
-from patchwright.models.checkpoint.decoder import Decoder
+from patchwright.models.checkpoint.decoder import Decoder, decoder_of
 from patchwright.models.checkpoint.files import (
     SYSTEM_PROMPT,
     read_json,
@@ -25,6 +24,7 @@ from patchwright.models.checkpoint.safetensors_files import open_safetensors, wr
 
 PARAMS = "params.json"
 _WEIGHTS = "consolidated"
+_OTHER_KINDS = ("moe", "quantization", "yarn", "rope_scaling", "sliding_window", "use_biases", "tied_embeddings")
 _CONTEXT_TOKENS = 131072
 """Where params.json names none."""
 
@@ -45,14 +45,19 @@ class Params(BaseModel):
     rope_theta: float
     max_position_embeddings: int | None = None
     max_seq_len: int | None = None
-    moe: dict[str, Any] | None = None
-    quantization: dict[str, Any] | None = None
+    moe: object = None
+    quantization: object = None
+    yarn: object = None
+    rope_scaling: object = None
+    sliding_window: object = None
+    use_biases: object = None
+    tied_embeddings: object = None
 
     def decoder(self) -> Decoder:
         """Raises ModelError for a model of another kind."""
-        if self.moe or self.quantization:
-            raise ModelError("mixtures of experts and quantised weights are not known here")
-        return Decoder(
+        if other := next((name for name in _OTHER_KINDS if getattr(self, name)), None):
+            raise ModelError(f"a model with {other} is not a decoder of Mistral Small 3")
+        return decoder_of(
             layers=self.n_layers,
             embedding_length=self.dim,
             feed_forward_length=self.hidden_dim,

@@ -5,7 +5,7 @@ Sources: `MistralForCausalLM` of transformers, `MODEL_ARCH.LLAMA` in the package
 
 import re
 
-HUGGING_FACE = {
+_HUGGING_FACE = {
     "tok_embeddings.weight": "model.embed_tokens.weight",
     "norm.weight": "model.norm.weight",
     "output.weight": "lm_head.weight",
@@ -19,7 +19,7 @@ HUGGING_FACE = {
     "feed_forward.w2.weight": "mlp.down_proj.weight",
     "feed_forward.w3.weight": "mlp.up_proj.weight",
 }
-GGUF = {
+_GGUF = {
     "tok_embeddings.weight": "token_embd.weight",
     "norm.weight": "output_norm.weight",
     "output.weight": "output.weight",
@@ -37,17 +37,11 @@ _LAYER = re.compile(r"layers\.(\d+)\.(.+)")
 
 
 def hugging_face_name(name: str) -> str:
-    return _renamed(name, HUGGING_FACE, "model.layers.{}.{}")
+    return _renamed(name, _HUGGING_FACE, "model.layers.{}.{}")
 
 
 def gguf_name(name: str) -> str:
-    return _renamed(name, GGUF, "blk.{}.{}")
-
-
-def layer_of(name: str) -> int | None:
-    """The number of the layer that a tensor belongs to, from 0."""
-    match = _LAYER.fullmatch(name)
-    return int(match[1]) if match else None
+    return _renamed(name, _GGUF, "blk.{}.{}")
 
 
 def _renamed(name: str, names: dict[str, str], layer: str) -> str:

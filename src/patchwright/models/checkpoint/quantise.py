@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float32]
 
 def quantised(numbers: Floats, number_type: str) -> npt.NDArray[np.uint8]:
     """Each row [columns] as the bytes of its blocks. Raises ModelError when a row is not whole blocks."""
+    if not np.isfinite(numbers).all():
+        raise ModelError(f"a number is infinite or none: {number_type} has no way to say so")
     rows, columns = numbers.shape
     kind = GGMLQuantizationType[number_type]
     result = np.empty(_byte_shape(numbers.shape, kind), np.uint8)
@@ -54,8 +56,9 @@ def _byte_shape(shape: tuple[int, ...], kind: GGMLQuantizationType) -> tuple[int
 def _ggml() -> Any:
     import xllamacpp
 
-    library = ctypes.CDLL(str(next(Path(xllamacpp.__file__).parent.glob("*.so"))))
-    if not hasattr(library, "ggml_quantize_chunk"):
+    found = next(Path(xllamacpp.__file__).parent.glob("*.so"), None)
+    library = ctypes.CDLL(str(found)) if found else None
+    if library is None or not hasattr(library, "ggml_quantize_chunk"):
         raise ModelError("this build of llama.cpp has no quantiser", hint="convert to bf16, f16 or f32")
     library.ggml_quantize_chunk.restype = ctypes.c_size_t
     return library

@@ -32,7 +32,7 @@ def open_safetensors(paths: Iterable[Path], files: ExitStack) -> dict[str, Tenso
             file = files.enter_context(_open(path, "np"))
         except FileNotFoundError:
             raise _missing(path) from None
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, RecursionError) as error:
             raise ModelError(f"{path}: not a whole safetensors file: {error}", hint="fetch it again") from None
         names: list[str] = file.keys()
         tensors |= {name: _tensor(file, name, path) for name in names}
@@ -55,8 +55,10 @@ def write_safetensors(path: Path, tensors: Sequence[Tensor]) -> None:
 
 
 def write_blocks(file: IO[bytes], tensor: Tensor) -> None:
-    for block in tensor.blocks():
-        file.write(block.tobytes())
+    """Raises ModelError when the tensor has more or fewer bytes than it says, and OSError."""
+    written = sum(file.write(block.tobytes()) for block in tensor.blocks())
+    if written != tensor.size_bytes:
+        raise ModelError(f"{tensor.name} has {written} bytes where {tensor.size_bytes} are due")
 
 
 def _missing(path: Path) -> ModelError:

@@ -19,7 +19,7 @@ from patchwright.models.ggml import stored_bytes
 Rows = npt.NDArray[Any]
 
 FLOATS: dict[str, npt.DTypeLike] = {"F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
-BLOCK_BYTES = 32_000_000
+BLOCK_BYTES = 8_000_000
 """Of a tensor, what is in memory at a time."""
 
 
@@ -80,6 +80,6 @@ class Tensor:
             return quantised(numbers, number_type)
         with np.errstate(over="ignore"):
             cast = numbers.astype(FLOATS[number_type])
-        if number_type == "F16" and not np.isfinite(cast).all() and np.isfinite(numbers).all():
+        if number_type == "F16" and (np.isfinite(numbers) & ~np.isfinite(cast)).any():
             raise ModelError(f"{self.name}: a number is too large for f16", hint="take bf16 or f32")
         return cast

@@ -1,6 +1,7 @@
 """Checkpoints with Devstral's architecture and tokenizer and random weights: small enough for any machine."""
 
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,14 @@ def random_checkpoint(decoder: Decoder, *, seed: int) -> Checkpoint:
 
 
 def _random(name: str, shape: tuple[int, ...], seed: int) -> Tensor:
-    def read(start: int, stop: int) -> Rows:
-        generator = np.random.default_rng((seed, zlib.crc32(name.encode())))
-        numbers = generator.standard_normal(shape, np.float32)
-        return (_scaled(numbers, name))[start:stop].astype(FLOATS["BF16"])
+    return Tensor(name, shape, "BF16", lambda start, stop: _drawn(name, shape, seed)[start:stop])
 
-    return Tensor(name, shape, "BF16", read)
+
+@lru_cache(maxsize=1)
+def _drawn(name: str, shape: tuple[int, ...], seed: int) -> Rows:
+    """All of a tensor, kept while its blocks are read."""
+    generator = np.random.default_rng((seed, zlib.crc32(name.encode())))
+    return _scaled(generator.standard_normal(shape, np.float32), name).astype(FLOATS["BF16"])
 
 
 def _scaled(numbers: Rows, name: str) -> Rows:
