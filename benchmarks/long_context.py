@@ -18,7 +18,7 @@ from patchwright.engines.llama_cpp import LlamaCpp
 from patchwright.engines.running import find_engine, stop_engine
 from patchwright.models.checkpoint.convert import convert
 from patchwright.models.checkpoint.tiny import random_checkpoint, tiny_decoder
-from patchwright.models.tokenizer import tekken_file
+from patchwright.models.tokenizer import devstrals_tekken_file
 from patchwright.policy.mistral import MistralPolicy
 from patchwright.schema.messages import Reply, Request, Sampling, UserMessage
 
@@ -51,9 +51,7 @@ async def main(directory: Path) -> None:
     if not path.exists():
         checkpoint = random_checkpoint(tiny_decoder(width=128, layers=1), seed=0)
         convert(checkpoint, path, "gguf", "f16", chat_template=chat_template())
-    tekken = tekken_file(path, directory)
-    assert tekken
-    tokens = MistralTokens(tekken)
+    tokens = MistralTokens(devstrals_tekken_file(directory))
     request = needles(tokens)
     ids = tokens.prompt(request)
     found = [position(tokens.encoded(NEEDLE.format(place)), ids) for place in PLACES]
