@@ -10,9 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from patchwright.cli.assemble import engine_of
+from patchwright.cli.assemble import connected, engine_of
 from patchwright.config import load_settings
-from patchwright.policy.openai import OpenAIPolicy
 from patchwright.schema.messages import Request, Sampling, UserMessage
 
 PROMPT_CHARS = 6_000
@@ -27,7 +26,8 @@ def request(first_words: str) -> Request:
 
 
 async def main(model: str, n: int) -> None:
-    async with OpenAIPolicy.connected(engine_of(load_settings(model=model)).connect) as policy:
+    settings = load_settings(model=model)
+    async with connected(engine_of(settings), settings) as policy:
         await policy.answers(Request(messages=(UserMessage(content="hi"),), sampling=Sampling(max_tokens=4)), 1)
         begun = str(time.time_ns())
         started = time.monotonic()

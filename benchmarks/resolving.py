@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from patchwright.agent.deadline import Deadline, Stopped
-from patchwright.cli.assemble import engine_of
+from patchwright.cli.assemble import connected, engine_of
 from patchwright.config import load_settings
 from patchwright.evals.base import Benchmark, Workspace
 from patchwright.evals.registry import Places, benchmark_named
 from patchwright.evals.scaffolds.patchwright import sandboxed
-from patchwright.policy.openai import OpenAIPolicy
+from patchwright.policy.base import Policy
 from patchwright.repo.index.index import Index
 from patchwright.repo.work_tree import files_of
 from patchwright.resolve.budget import Budget
@@ -78,7 +78,7 @@ class Attempt:
         (self._directory / "work").mkdir()
         workspace = await self._benchmark.prepare(self._instance, self._directory / "work")
         settings = load_settings()
-        async with OpenAIPolicy.connected(engine_of(settings).connect) as policy:
+        async with connected(engine_of(settings), settings) as policy:
             started = time.monotonic()
             with Index(self._directory / "index.sqlite") as index:
                 resolution = await self._resolution(policy, index, workspace)
@@ -88,7 +88,7 @@ class Attempt:
         places = [f"{place.path}:{place.name}" for place in self._state.locations or ()]
         return row | {"seconds": round(time.monotonic() - started, 1), "locations": places[:3]} | found
 
-    async def _resolution(self, policy: OpenAIPolicy, index: Index, workspace: Workspace) -> Resolution:
+    async def _resolution(self, policy: Policy, index: Index, workspace: Workspace) -> Resolution:
         order = (PLAIN | ORDERS).get(self._mode, asks)
         sandbox = sandboxed(load_settings().sandbox, workspace)
         return Resolution(

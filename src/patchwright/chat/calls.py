@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from patchwright.schema.messages import AssistantMessage, Message
+from patchwright.schema.messages import AssistantMessage, Json, Message, ToolCall, ToolSpec
 
 
 def with_ids(message: AssistantMessage, history: Sequence[Message]) -> AssistantMessage:
@@ -19,7 +19,17 @@ def with_ids(message: AssistantMessage, history: Sequence[Message]) -> Assistant
     return message.model_copy(update={"tool_calls": tuple(calls)})
 
 
-def as_object(arguments: str) -> str:
+def wire_call(call: ToolCall) -> Json:
+    """A call as OpenAI's protocol has it."""
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _as_object(call.arguments)}}
+
+
+def wire_tool(tool: ToolSpec) -> Json:
+    """A tool as OpenAI's protocol has it."""
+    return {"type": "function", "function": tool.model_dump()}
+
+
+def _as_object(arguments: str) -> str:
     """Arguments that are no JSON object are wrapped in one: templates parse them, and engines refuse the rest."""
     try:
         if isinstance(json.loads(arguments), dict):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from patchwright.chat.calls import as_object
+from patchwright.chat.calls import wire_call, wire_tool
 from patchwright.schema.messages import (
     AssistantMessage,
     Json,
@@ -10,7 +10,6 @@ from patchwright.schema.messages import (
     Request,
     ToolCall,
     ToolMessage,
-    ToolSpec,
 )
 
 NO_CALL = "the reply holds no tool call. Call one tool; call finish when the task is done."
@@ -20,7 +19,7 @@ def body(request: Request) -> Json:
     messages = [_wire_message(message) for message in request.messages]
     if not request.tools:
         return {"messages": messages}
-    return {"messages": messages, "tools": [_wire_tool(tool) for tool in request.tools]}
+    return {"messages": messages, "tools": [wire_tool(tool) for tool in request.tools]}
 
 
 def read(content: str, calls: Sequence[ToolCall]) -> tuple[AssistantMessage, str | None]:
@@ -37,18 +36,9 @@ def _wire_message(message: Message) -> Json:
         case AssistantMessage(tool_calls=()):
             return {"role": "assistant", "content": message.content}
         case AssistantMessage():
-            calls = [_wire_call(call) for call in message.tool_calls]
+            calls = [wire_call(call) for call in message.tool_calls]
             return {"role": "assistant", "content": message.content or None, "tool_calls": calls}
         case ToolMessage():
             return message.model_dump()
         case _:
             return {"role": message.role, "content": message.content}
-
-
-def _wire_call(call: ToolCall) -> Json:
-    function = {"name": call.name, "arguments": as_object(call.arguments)}
-    return {"id": call.id, "type": "function", "function": function}
-
-
-def _wire_tool(tool: ToolSpec) -> Json:
-    return {"type": "function", "function": tool.model_dump()}

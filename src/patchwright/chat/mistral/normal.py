@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import dropwhile
 
-from patchwright.chat.calls import as_object
+from patchwright.chat.calls import wire_call, wire_tool
 from patchwright.errors import ConversationError
 from patchwright.schema.messages import (
     AssistantMessage,
@@ -32,7 +32,7 @@ def chat_completion(request: Request) -> Json:
     _check_order(request.messages)
     body: Json = {"messages": [_wire(message) for message in _answered(request.messages)]}
     if request.tools:
-        body["tools"] = [{"type": "function", "function": tool.model_dump()} for tool in request.tools]
+        body["tools"] = [wire_tool(tool) for tool in request.tools]
     return body
 
 
@@ -69,7 +69,7 @@ def _wire(message: Message) -> Json:
             # mistral-common refuses an answer of nothing, and cuts blanks at the end: what is written is nothing.
             return {"role": "assistant", "content": message.content or " "}
         case AssistantMessage():
-            calls = [_call(call) for call in message.tool_calls]
+            calls = [wire_call(_named(call)) for call in message.tool_calls]
             return {"role": "assistant", "content": message.content or None, "tool_calls": calls}
         case ToolMessage():  # its name is not written
             return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.content}
@@ -77,7 +77,6 @@ def _wire(message: Message) -> Json:
             return {"role": message.role, "content": message.content}
 
 
-def _call(call: ToolCall) -> Json:
+def _named(call: ToolCall) -> ToolCall:
     """A name that is none, as of a call that was cut off, becomes one."""
-    name = _NOT_IN_NAMES.sub("_", call.name)[:_NAME_CHARS] or NO_NAME
-    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": as_object(call.arguments)}}
+    return call.model_copy(update={"name": _NOT_IN_NAMES.sub("_", call.name)[:_NAME_CHARS] or NO_NAME})

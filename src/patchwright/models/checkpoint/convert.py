@@ -89,11 +89,16 @@ def appearing(target: Path) -> Generator[Path]:
 
 def _name(draft: Path, target: Path) -> None:
     """Raises FileExistsError when another run was quicker."""
-    if draft.is_file():
-        os.link(draft, target)
+    if draft.is_dir():
+        target.mkdir()
+        draft.replace(target)
         return
-    target.mkdir()
-    draft.replace(target)
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: what took an hour is not lost for that
+        draft.replace(target)
 
 
 def _taken(target: Path) -> ModelError:
