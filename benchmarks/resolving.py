@@ -6,7 +6,8 @@ the benchmark's own tests say so. Modes:
 greedy    one answer at temperature 0 for the place that localisation finds first
 best-of-8 that answer and seven at temperature 0.8; resolved when any of them is, however one would choose among them
 resolve   what `patchwright resolve` does, and without one of its parts: no-coverage, no-reproduction, no-mechanical,
-          no-refinement; what it would have chosen without agreement is said, too
+          no-refinement; what it would have chosen without agreement is said, too, and whether a better choice was
+          there: another candidate of as good a verdict that is resolved
 
 With --misses FILE:MODE, of the rows of an earlier run only those that are not resolved there.
 """
@@ -16,13 +17,13 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from patchwright.agent.deadline import Deadline, Stopped
+from patchwright.agent.deadline import Deadline
 from patchwright.cli.assemble import connected, engine_of
 from patchwright.config import load_settings
 from patchwright.evals.base import Benchmark, Workspace
@@ -39,11 +40,14 @@ from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
 from patchwright.resolve.select import selected
 from patchwright.resolve.state import ResolveState
+from patchwright.resolve.strategy import Batch
 from patchwright.schema.events import Proposed, ResolveFinished
 from patchwright.schema.instance import Instance, Prediction
 from patchwright.schema.resolution import Location
 
 Row = dict[str, Any]
+
+RIVALS = 8
 
 
 def one_greedy(locations: Sequence[Location]) -> list[Ask]:
@@ -130,22 +134,29 @@ class Attempt:
             "patch": event.patch,
             "resolved": await self._grade(event.patch),
             "without_agreement": await self._grade(alone.patch if alone else ""),
+            "any_as_good": await self._any_as_good(event),
         }
 
+    async def _any_as_good(self, event: ResolveFinished) -> bool:
+        """Whether the chosen candidate, or one with the same word, is resolved."""
+        words = {verdict.candidate: verdict.word for verdict in self._state.verdicts.values()}
+        rivals = [each for each in self._state.candidates.values() if words.get(each.id) == event.word]
+        for patch in (event.patch, *(rival.patch for rival in rivals[:RIVALS])):
+            if await self._grade(patch):
+                return True
+        return False
+
     async def _plain(self, resolution: Resolution) -> Row:
-        """Every answer, up to the request whose answers resolve the instance."""
+        """Every answer, up to the request whose answers resolve the instance. Grading takes none of the time."""
         tried = 0
         async with aclosing(self._batches(resolution)) as batches:
-            try:
-                async for patches in batches:
-                    tried += len(patches)
-                    grades = await asyncio.gather(*map(self._grade, dict.fromkeys(patches)))
-                    if any(grades):
-                        patch = next(patch for patch, resolved in self._graded.items() if resolved)
-                        return {"resolved": True, "patch": patch, "candidates": tried}
-            except Stopped:
-                pass
-        return {"resolved": False, "candidates": tried}
+            async for patches in batches:
+                tried += len(patches)
+                grades = await asyncio.gather(*map(self._grade, dict.fromkeys(patches)))
+                if any(grades):
+                    patch = next(patch for patch, resolved in self._graded.items() if resolved)
+                    return {"resolved": True, "patch": patch, "candidates": tried, "seconds": self._spent(resolution)}
+        return {"resolved": False, "candidates": tried, "seconds": self._spent(resolution)}
 
     async def _batches(self, resolution: Resolution) -> AsyncGenerator[list[str]]:
         issue = self._instance.problem_statement
@@ -155,8 +166,19 @@ class Attempt:
                 if self._state.locations is not None and self._state.reproduced is not None:
                     break
         async with aclosing(resolution.strategy.batches(issue, self._state)) as batches:
-            while batch := await resolution.deadline.within(anext(batches, None)):
-                yield [draft.patch for draft in batch.drafts]
+            with suppress(TimeoutError):
+                while batch := await self._timed(resolution, anext(batches, None)):
+                    yield [draft.patch for draft in batch.drafts]
+
+    async def _timed(self, resolution: Resolution, batch: Awaitable[Batch | None]) -> Batch | None:
+        started = time.monotonic()
+        try:
+            return await asyncio.wait_for(batch, self._time_s - self._spent(resolution))
+        finally:
+            resolution.budget.took("propose", time.monotonic() - started)
+
+    def _spent(self, resolution: Resolution) -> float:
+        return round(sum(resolution.budget.seconds.values()), 1)
 
     async def _grade(self, patch: str) -> bool:
         if patch not in self._graded:

@@ -30,12 +30,18 @@ Order = Callable[[Sequence[Location]], Iterable[Ask]]
 
 
 def asks(locations: Sequence[Location], *, mechanical: bool = True, refine: bool = True) -> Iterator[Ask]:
-    """Without end, unless there is no location."""
+    """Without end, unless there is no location.
+
+    One answer first: it is the likeliest, and where an engine decodes several hardly faster than one after the other
+    (on a CPU) it can be judged while there is still time for another place.
+    """
     likely = locations[:LOCATIONS]
     for location in likely:
-        yield Ask("rewrite", location, 0.4)
+        yield Ask("rewrite", location, 0.0, answers=1)
         if mechanical:
             yield Ask("mechanical", location)
+    for location in likely:
+        yield Ask("rewrite", location, 0.8)
     for location in likely[:1]:
         for line in range(LINES):
             yield Ask("line", location, 0.8, line)
