@@ -19,6 +19,7 @@ from patchwright.agent.limits import Limits
 from patchwright.engines.launch import LlamaCppSettings
 from patchwright.errors import ConfigError
 from patchwright.sandbox.settings import SandboxSettings
+from patchwright.serving.settings import ServeSettings
 
 CONFIG_FILE_VARIABLE = "PATCHWRIGHT_CONFIG"
 
@@ -50,6 +51,9 @@ class Settings(BaseSettings):
 
     sandbox: SandboxSettings = SandboxSettings()
     """Where commands run. Their PATH is the user's own, unless one is set here."""
+
+    serve: ServeSettings = ServeSettings()
+    """The gateway."""
 
     limits: Limits = Limits()
     """How far a run may go."""

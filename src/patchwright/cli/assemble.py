@@ -30,6 +30,7 @@ from patchwright.models.reference import resolve
 from patchwright.models.store import ModelStore
 from patchwright.models.tokenizer import devstrals_tekken_file, has_devstrals_tokens
 from patchwright.policy.base import Policy
+from patchwright.policy.connection import Connection
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.repo.snapshots import Snapshots
 from patchwright.sandbox.kinds import SandboxKind, open_sandbox
@@ -39,6 +40,7 @@ from patchwright.tools.toolbox import open_toolbox
 
 if TYPE_CHECKING:
     from patchwright.chat.mistral.tokens import MistralTokens
+    from patchwright.serving.upstream import Upstream
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,20 @@ async def connected(engine: Engine, settings: Settings, calling: Calling = "nati
     tokens = await asyncio.to_thread(_mistral_tokens, settings.data_dir / "tokenizers")
     async with MistralPolicy.connected(engine.connect, tokens) as policy:
         yield policy
+
+
+@asynccontextmanager
+async def upstream_of(settings: Settings) -> AsyncGenerator["Upstream"]:
+    """The settings' engine as the gateway sees it. Raises ConfigError, EngineError and ModelError."""
+    from patchwright.serving.openai_upstream import OpenAIUpstream
+
+    async with Connection.opened(engine_of(settings).connect) as connection:
+        if not await asyncio.to_thread(is_devstral, settings):
+            yield OpenAIUpstream(connection)
+            return
+        from patchwright.serving.mistral_upstream import MistralUpstream
+
+        yield MistralUpstream(connection, await asyncio.to_thread(_mistral_tokens, settings.data_dir / "tokenizers"))
 
 
 def is_devstral(settings: Settings) -> bool:

@@ -19,6 +19,8 @@ COMMANDS = {
     "session": "list, show, export and remove recorded sessions",
     "model": "list, fetch, inspect, convert and remove models; say what fits into memory",
     "eval": "measure models and scaffolds on benchmarks",
+    "serve": "serve a model to agents and SDKs behind one OpenAI-compatible endpoint",
+    "keys": "make, list and revoke the keys of that endpoint",
     "engine": "list and stop running engines, read their logs",
     "doctor": "check that this machine has what Patchwright needs",
 }

@@ -47,17 +47,11 @@ class Connection:
 
     async def post(self, route: str, body: Json, *, attempts: int = ATTEMPTS) -> bytes:
         """The answer, whole. Raises EngineError."""
-        async for attempt in _retries(attempts):
-            with attempt:
-                await self.found()
-                try:
-                    response = await self._client.post(self._url(route), json=body, headers=self._headers())
-                except httpx.HTTPError as error:
-                    raise self.gone(error) from None
-                if not response.is_success:
-                    raise _refusal(response)
-                return response.content
-        raise AssertionError("stamina returns or raises")
+        return await self._whole("POST", route, body, attempts)
+
+    async def get(self, route: str) -> bytes:
+        """The answer, whole, asked for once. Raises EngineError."""
+        return await self._whole("GET", route, None, 1)
 
     async def events(self, stack: AsyncExitStack, route: str, body: Json) -> AsyncIterator[str]:
         """The data of a stream's events, open as long as `stack` is. Sent again only as long as none has arrived.
@@ -86,6 +80,19 @@ class Connection:
             f"{self.endpoint.base_url} stopped answering: {text.lower()}",
             hint="`patchwright engine logs` shows what the embedded engine said last",
         )
+
+    async def _whole(self, method: str, route: str, body: Json | None, attempts: int) -> bytes:
+        async for attempt in _retries(attempts):
+            with attempt:
+                await self.found()
+                try:
+                    response = await self._client.request(method, self._url(route), json=body, headers=self._headers())
+                except httpx.HTTPError as error:
+                    raise self.gone(error) from None
+                if not response.is_success:
+                    raise _refusal(response)
+                return response.content
+        raise AssertionError("stamina returns or raises")
 
     async def _open(self, stack: AsyncExitStack, route: str, body: Json) -> AsyncIterator[str]:
         await self.found()
@@ -119,6 +126,18 @@ class EngineGone(EngineError):
     """The connection broke, or none could be made."""
 
 
+class EngineFailed(EngineError):
+    """The endpoint began to answer, and then said that it can't go on."""
+
+
+class EngineRefused(EngineError):
+    """The endpoint answered with an error. `status` is HTTP's."""
+
+    def __init__(self, message: str, status: int, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
 class EngineBusy(EngineError):
     """The endpoint answered that it can't serve now."""
 
@@ -149,11 +168,12 @@ def _refusal(response: httpx.Response) -> EngineError:
     message = f"{response.url} answered {response.status_code}: {_reason(response)}"
     match response.status_code:
         case 401 | 403:
-            return EngineError(message, hint="name the variable that holds the key with --api-key-env")
+            hint = "name the variable that holds the key with --api-key-env"
+            return EngineRefused(message, response.status_code, hint=hint)
         case 429 | 502 | 503 | 504:
             return EngineBusy(message, _retry_after_s(response))
-        case _:
-            return EngineError(message)
+        case status:
+            return EngineRefused(message, status)
 
 
 class _ErrorBody(BaseModel):

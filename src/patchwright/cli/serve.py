@@ -1,0 +1,134 @@
+"""`patchwright serve`: one OpenAI-compatible endpoint for every agent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from patchwright.config import Settings
+    from patchwright.serving.guard import Guard
+    from patchwright.serving.settings import ServeSettings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def serve(
+    model: Annotated[str | None, typer.Option(help="A model's name, a .gguf file, hf:owner/repo/file.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Somebody else's endpoint, instead of an engine here.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="The variable that holds that endpoint's key.")] = None,
+    host: Annotated[str | None, typer.Option(help="Where to listen. Any but loopback asks for keys.")] = None,
+    port: Annotated[int | None, typer.Option(help="0: one that is free.")] = None,
+    queue: Annotated[int | None, typer.Option(help="Requests that may wait.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Answers that --base-url is asked for at once.")] = None,
+    system_prompt: Annotated[str | None, typer.Option(help="A file: for conversations that bring none.")] = None,
+    allow_host: Annotated[list[str] | None, typer.Option(help="A name that the server may be called by.")] = None,
+    allow_origin: Annotated[list[str] | None, typer.Option(help="A web page that may use the server.")] = None,
+) -> None:
+    """Serve a model to agents and SDKs: OpenAI's protocol, a fair queue, keys, metrics, tool calls that parse.
+
+    Exit codes: 0 ended in order, 2 usage, 3 no engine.
+    """
+    import asyncio
+    from contextlib import suppress
+
+    from patchwright.config import load_settings
+
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    given = {
+        "host": host,
+        "port": port,
+        "queue": queue,
+        "concurrency": concurrency,
+        "system_prompt": system_prompt,
+        "allow_hosts": tuple(allow_host) if allow_host else None,
+        "allow_origins": tuple(allow_origin) if allow_origin else None,
+    }
+    with suppress(KeyboardInterrupt):  # uvicorn has ended in order, and passes the signal on
+        asyncio.run(_serve(settings, _with(settings.serve, given)))
+
+
+async def _serve(settings: Settings, serve: ServeSettings) -> None:
+    import uvicorn
+
+    from patchwright.cli.assemble import upstream_of
+    from patchwright.serving.app import gateway_app
+    from patchwright.serving.gateway import Gateway, Limits
+    from patchwright.serving.queue import FairQueue
+
+    guard = _guard(settings, serve)
+    with _listening(serve.host, serve.port) as listener:
+        async with upstream_of(settings) as upstream:
+            slots = serve.concurrency if settings.base_url else settings.engine.slots
+            limits = Limits(body_bytes=serve.body_bytes, answers=slots)
+            gateway = Gateway(upstream, FairQueue(slots, serve.queue), limits, _system_prompt(serve))
+            config = uvicorn.Config(gateway_app(gateway, guard), log_level="warning", access_log=False, lifespan="off")
+            typer.echo(f"serving {upstream.model} at {_url(listener)}", err=True)
+            await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _with(settings: ServeSettings, given: Mapping[str, object]) -> ServeSettings:
+    from pydantic import ValidationError
+
+    from patchwright.errors import ConfigError
+    from patchwright.serving.settings import ServeSettings
+
+    named = {name: value for name, value in given.items() if value is not None}
+    try:
+        return ServeSettings.model_validate(settings.model_dump() | named)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise ConfigError(f"--{str(problem['loc'][0]).replace('_', '-')}: {problem['msg'].lower()}") from None
+
+
+def _guard(settings: Settings, serve: ServeSettings) -> Guard:
+    """Raises ConfigError when the server would be open to others than this machine's users."""
+    from patchwright.errors import ConfigError
+    from patchwright.serving.guard import LOOPBACK, Guard
+    from patchwright.serving.keys import KeyStore
+
+    keys = KeyStore(settings.state_dir / "keys.json")
+    local = serve.host in LOOPBACK
+    if not local and not keys.keys():
+        raise ConfigError(
+            f"anybody who reaches {serve.host} could use the model: there is no key",
+            hint="`patchwright keys create NAME` makes one",
+        )
+    # Who listens to a network may be reached by names that we do not know; there a key is what counts.
+    known = {serve.host, *LOOPBACK} if local or serve.allow_hosts else set[str]()
+    return Guard(keys, known | set(serve.allow_hosts), serve.allow_origins, required=not local)
+
+
+def _system_prompt(serve: ServeSettings) -> str | None:
+    from patchwright.errors import ConfigError
+
+    if serve.system_prompt is None:
+        return None
+    try:
+        return serve.system_prompt.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--system-prompt: {str(error).lower()}") from None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Bound before a model is loaded, which takes longer than to find that a port is taken."""
+    import socket
+
+    from patchwright.errors import ConfigError
+
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(f"cannot listen at {host}:{port}: {reason}", hint="take another --port or --host") from None
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"

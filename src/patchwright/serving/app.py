@@ -1,0 +1,139 @@
+"""The gateway's routes, as an ASGI application. The protocol is OpenAI's:
+https://platform.openai.com/docs/api-reference"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from patchwright import __version__
+from patchwright.schema.messages import Json
+from patchwright.serving.body import ChatBody, TextBody
+from patchwright.serving.chunks import Completion, TextCompletion
+from patchwright.serving.gateway import Gateway
+from patchwright.serving.guard import Guard
+from patchwright.serving.intake import Intake, refusal
+from patchwright.serving.problems import INVALID, UNAVAILABLE, Kind, Problem
+from patchwright.serving.replies import Stamp, streamed, whole
+
+
+def _place(request: Request) -> None:
+    guard: Guard = request.app.state.guard
+    guard.check_place(request.headers)
+
+
+def _owner(request: Request) -> str:
+    guard: Guard = request.app.state.guard
+    return guard.owner(request.headers)
+
+
+Owner = Annotated[str, Depends(_owner)]
+"""The name of the key that a request comes with."""
+
+
+def gateway_app(gateway: Gateway, guard: Guard) -> FastAPI:
+    """Serves `gateway` to those whom `guard` lets in."""
+    app = FastAPI(
+        title="Patchwright", version=__version__, description="One endpoint for every agent and every engine."
+    )
+    app.state.guard = guard
+    app.include_router(_open_routes(gateway))
+    app.include_router(_model_routes(gateway))
+    app.add_exception_handler(Problem, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_middleware(Intake, metrics=gateway.metrics, most_bytes=gateway.limits.body_bytes)
+    if guard.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=guard.origins, allow_methods=["*"], allow_headers=["*"])
+    return app
+
+
+def _open_routes(gateway: Gateway) -> APIRouter:
+    """Without a key: for who watches the server."""
+    routes = APIRouter(dependencies=[Depends(_place)], tags=["health"])
+
+    @routes.get("/health")
+    async def health() -> Json:
+        """Whether the gateway runs."""
+        return {"status": "ok"}
+
+    @routes.get("/ready", responses=_errors(503))
+    async def ready() -> Json:
+        """Whether the engine answers."""
+        if not await gateway.upstream.ready():
+            raise Problem(UNAVAILABLE, "the engine does not answer", retry_after_s=1)
+        return {"status": "ready"}
+
+    @routes.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Counts, for Prometheus."""
+        return Response(gateway.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+def _model_routes(gateway: Gateway) -> APIRouter:
+    routes = APIRouter(prefix="/v1", dependencies=[Depends(_place)], tags=["model"], responses=_errors(401, 403))
+
+    @routes.get("/models")
+    async def models(owner: Owner) -> Json:
+        return {"object": "list", "data": [_model(gateway)]}
+
+    @routes.get("/models/{name:path}", responses=_errors(404))
+    async def model(name: str, owner: Owner) -> Json:
+        gateway.check_model(name)
+        return _model(gateway)
+
+    @routes.post("/chat/completions", responses=_errors(400, 404, 413, 429, 502, 503))
+    async def chat(body: ChatBody, request: Request, owner: Owner) -> Response:
+        """An answer to a conversation: text, or calls of tools whose arguments are always a JSON object."""
+        stamp = Stamp("chatcmpl", "chat.completion", gateway.upstream.model)
+        chunks = gateway.chat(body, owner)
+        if body.stream:
+            return await streamed(request, chunks, stamp, usage=body.wants_usage)
+        return await whole(request, chunks, Completion(), stamp)
+
+    @routes.post("/completions", responses=_errors(400, 404, 413, 429, 502, 503))
+    async def text(body: TextBody, request: Request, owner: Owner) -> Response:
+        """How a text goes on."""
+        stamp = Stamp("cmpl", "text_completion", gateway.upstream.model)
+        chunks = gateway.text(body, owner)
+        if body.stream:
+            return await streamed(request, chunks, stamp, usage=body.wants_usage)
+        return await whole(request, chunks, TextCompletion(), stamp)
+
+    return routes
+
+
+def _model(gateway: Gateway) -> Json:
+    """OpenAI's fields, and the window under vLLM's name for it, which agents know."""
+    upstream = gateway.upstream
+    model = {"id": upstream.model, "object": "model", "created": 0, "owned_by": "patchwright"}
+    return model if upstream.context_tokens is None else model | {"max_model_len": upstream.context_tokens}
+
+
+def _errors(*statuses: int) -> dict[int | str, Json]:
+    return {status: {"description": "An error in OpenAI's shape."} for status in statuses}
+
+
+async def _refused(_request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, Problem)
+    return refusal(problem)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    param = ".".join(str(part) for part in first["loc"][1:])
+    message = f"{param}: {first['msg'].lower()}" if param else first["msg"].lower()
+    return refusal(Problem(INVALID, message, param=param or None))
+
+
+async def _no_route(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = Kind(error.status_code, "invalid_request_error", str(error.detail).lower().replace(" ", "_"))
+    return JSONResponse(Problem(kind, str(error.detail)).body(), error.status_code, error.headers)

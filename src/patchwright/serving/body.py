@@ -1,0 +1,180 @@
+"""What clients send to POST /v1/chat/completions. Fields that are not named here go to the engine as they are.
+
+The shapes are OpenAI's: https://platform.openai.com/docs/api-reference/chat/create
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+MOST_STOPS = 16
+MOST_TOOLS = 512
+MOST_LOGPROBS = 20
+
+
+class Part(BaseModel):
+    """Of these parts the gateway reads what it must know; the rest is the engine's business."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class ContentPart(Part):
+    type: str
+    text: str | None = None
+
+
+Content = str | list[ContentPart] | None
+
+
+class FunctionCall(Part):
+    name: str = Field(min_length=1)
+    arguments: str = ""
+
+
+class CallBody(Part):
+    id: str = Field(min_length=1)
+    function: FunctionCall
+
+
+class SystemBody(Part):
+    role: Literal["system", "developer"]
+    content: Content
+
+
+class UserBody(Part):
+    role: Literal["user"]
+    content: Content
+
+
+class AssistantBody(Part):
+    role: Literal["assistant"]
+    content: Content = None
+    tool_calls: list[CallBody] | None = None
+
+
+class ToolBody(Part):
+    role: Literal["tool"]
+    tool_call_id: str
+    content: Content
+
+
+MessageBody = Annotated[SystemBody | UserBody | AssistantBody | ToolBody, Field(discriminator="role")]
+
+
+class FunctionBody(Part):
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_.-]+$")
+    description: str | None = None
+    parameters: dict[str, JsonValue] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Part):
+    type: Literal["function"]
+    function: FunctionBody
+
+
+class NamedFunction(Part):
+    name: str
+
+
+class NamedChoice(Part):
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class JsonSchema(Part):
+    name: str = "answer"
+    schema_: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue], alias="schema")
+    strict: bool | None = None
+
+
+class SchemaFormat(Part):
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+class PlainFormat(Part):
+    type: Literal["text", "json_object"]
+
+
+class StreamOptions(Part):
+    include_usage: bool = False
+
+
+class ChatBody(Part):
+    """One chat completion that is asked for."""
+
+    model: str = ""
+    """Empty: the only model there is."""
+    messages: list[MessageBody] = Field(min_length=1)
+    tools: list[FunctionTool] | None = Field(default=None, max_length=MOST_TOOLS)
+    tool_choice: Literal["none", "auto", "required"] | NamedChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: Annotated[SchemaFormat | PlainFormat, Field(discriminator="type")] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    stop: str | Annotated[list[str], Field(max_length=MOST_STOPS)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=MOST_LOGPROBS)
+
+    @model_validator(mode="after")
+    def _choice_is_there(self) -> "ChatBody":
+        names = {tool.function.name for tool in self.tools or ()}
+        if isinstance(self.tool_choice, NamedChoice) and self.tool_choice.function.name not in names:
+            raise ValueError(f"tool_choice names {self.tool_choice.function.name}, which is not among the tools")
+        if self.tool_choice == "required" and not names:
+            raise ValueError("tool_choice is required, and there are no tools")
+        return self
+
+    @property
+    def answers(self) -> int:
+        return self.n or 1
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def limit_tokens(self) -> int | None:
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+
+class TextBody(Part):
+    """One text completion that is asked for: POST /v1/completions."""
+
+    model: str = ""
+    prompt: (
+        Annotated[str, Field(min_length=1)]
+        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=1)]
+        | Annotated[list[int], Field(min_length=1)]
+    )
+    """One: a text, or its tokens."""
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    stop: str | Annotated[list[str], Field(max_length=MOST_STOPS)] | None = None
+    logprobs: int | None = Field(default=None, ge=0, le=MOST_LOGPROBS)
+
+    @property
+    def answers(self) -> int:
+        return self.n or 1
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage

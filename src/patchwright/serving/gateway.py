@@ -1,0 +1,87 @@
+"""The gateway: takes a request in, lets it wait for its turn, watches its answer, and counts."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from patchwright.schema.messages import Json
+from patchwright.schema.record import Record
+from patchwright.serving.body import ChatBody, SystemBody, TextBody
+from patchwright.serving.chunks import Completion, checked
+from patchwright.serving.metrics import Metrics
+from patchwright.serving.problems import BUSY, INVALID, NO_MODEL, Problem
+from patchwright.serving.queue import FairQueue, QueueFull
+from patchwright.serving.upstream import Upstream
+
+
+class Limits(Record):
+    """What one request may ask for."""
+
+    body_bytes: int = 16_000_000
+    """A full window of text has less than a million; images have more."""
+    answers: int = 4
+    """`n`: no more than the engine works on at once."""
+
+
+class Gateway:
+    """One model, served to many. `system`: the system prompt of conversations that bring none."""
+
+    def __init__(self, upstream: Upstream, queue: FairQueue, limits: Limits, system: str | None = None) -> None:
+        self.upstream = upstream
+        self.queue = queue
+        self.limits = limits
+        self.metrics = Metrics(lambda: queue.running, lambda: queue.waiting)
+        self._system = system
+
+    async def chat(self, body: ChatBody, owner: str) -> AsyncGenerator[Json]:
+        """The chunks of the answer, the last with the usage. Raises Problem, before the first chunk or after any."""
+        self._check(body.model, body.answers)
+        completion = Completion()
+        answer = checked(self.upstream.chat(self._with_system(body)), body, completion)
+        async with aclosing(self._in_turn(answer, owner, body.answers)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def text(self, body: TextBody, owner: str) -> AsyncGenerator[Json]:
+        """The same for /v1/completions."""
+        self._check(body.model, body.answers)
+        prompt = body.prompt[0] if isinstance(body.prompt[0], str) else body.prompt
+        asked = body.model_dump(exclude_unset=True) | {"prompt": prompt}
+        async with aclosing(self._in_turn(self.upstream.completion(asked), owner, body.answers)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    def check_model(self, name: str) -> None:
+        """Raises Problem when it is not the one that is served."""
+        if name and name != self.upstream.model:
+            raise Problem(NO_MODEL, f"no model {name} is served here, only {self.upstream.model}", param="model")
+
+    def _check(self, model: str, answers: int) -> None:
+        self.check_model(model)
+        if not 1 <= answers <= self.limits.answers:
+            raise Problem(INVALID, f"n is from 1 to {self.limits.answers}", param="n")
+
+    def _with_system(self, body: ChatBody) -> ChatBody:
+        if self._system is None or isinstance(body.messages[0], SystemBody):
+            return body
+        system = SystemBody(role="system", content=self._system)
+        return body.model_copy(update={"messages": [system, *body.messages]})
+
+    async def _in_turn(self, chunks: AsyncGenerator[Json], owner: str, answers: int) -> AsyncGenerator[Json]:
+        asked = time.monotonic()
+        try:
+            async with self.queue.place(owner, answers), aclosing(chunks):
+                async for chunk in self._counted(chunks, asked):
+                    yield chunk
+        except QueueFull as full:
+            message = f"{self.queue.waiting} requests wait already; try again later"
+            raise Problem(BUSY, message, retry_after_s=full.retry_after_s) from None
+
+    async def _counted(self, chunks: AsyncIterator[Json], asked: float) -> AsyncGenerator[Json]:
+        first_s: float | None = None
+        async for chunk in chunks:
+            if first_s is None:
+                first_s = time.monotonic() - asked
+            if usage := chunk.get("usage"):
+                self.metrics.answered(usage, first_s, time.monotonic() - asked)
+            yield chunk

@@ -1,0 +1,91 @@
+"""What stands before the routes: bodies that are too large or too deep are refused, requests are counted."""
+
+import time
+from collections.abc import Iterator
+
+from pydantic_core import from_json
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from patchwright.serving.metrics import Metrics
+from patchwright.serving.problems import INVALID, TOO_LARGE, Problem
+
+_TOO_DEEP = "recursion limit"
+"""What jiter says of JSON that is nested more than 200 deep."""
+
+
+class Intake:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, most_bytes: int) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._most_bytes = most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.monotonic(), 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._taken_in(scope, receive, watched)
+        finally:
+            self._metrics.ended(_route(scope), status, time.monotonic() - started)
+
+    async def _taken_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await self._body(Headers(scope=scope), receive)
+        except Problem as problem:
+            await refusal(problem)(scope, receive, send)
+            return
+        messages: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def replayed() -> Message:
+            return next(messages, None) or await receive()
+
+        await self._app(scope, replayed, send)
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        """Whole, as far as it may be. Raises Problem."""
+        announced = headers.get("content-length", "0")
+        if announced.isdigit() and int(announced) > self._most_bytes:
+            raise self._too_large()
+        body = bytearray()
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > self._most_bytes:
+                raise self._too_large()
+            if not message.get("more_body"):
+                _check_depth(body)
+                return bytes(body)
+
+    def _too_large(self) -> Problem:
+        return Problem(TOO_LARGE, f"the body has more than {self._most_bytes} bytes")
+
+
+def refusal(problem: Problem) -> JSONResponse:
+    return JSONResponse(problem.body(), problem.kind.status, problem.headers())
+
+
+def _check_depth(body: bytearray) -> None:
+    """What is no JSON at all is the route's business."""
+    try:
+        from_json(bytes(body))
+    except ValueError as error:
+        if _TOO_DEEP in str(error):
+            raise Problem(INVALID, "the body is nested too deeply") from None
+
+
+def _route(scope: Scope) -> str:
+    """The path of the route, not of the request: anybody can ask for any path."""
+    route = scope.get("route")
+    return route.path if route else "none"

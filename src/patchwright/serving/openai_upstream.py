@@ -1,0 +1,89 @@
+"""An engine that renders conversations and reads calls by itself: its own chat completions, passed on."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+
+from pydantic import TypeAdapter, ValidationError
+
+from patchwright.errors import EngineError
+from patchwright.policy.connection import Connection, EngineBusy, EngineFailed, EngineRefused
+from patchwright.schema.messages import Json
+from patchwright.serving.body import ChatBody
+from patchwright.serving.problems import BUSY, ENGINE, INVALID, TOO_LONG, UNAVAILABLE, Problem
+
+_CHAT = "/v1/chat/completions"
+_TEXT = "/v1/completions"
+_DONE = "[DONE]"
+_NO_ROOM = "Context size has been exceeded"
+"""What llama.cpp says when conversations that share a window do not fit into it together."""
+RETRY_S = 10.0
+_OBJECT: TypeAdapter[Json] = TypeAdapter(Json)
+
+
+class OpenAIUpstream:
+    """llama.cpp for all models but Mistral's, vLLM, and any other endpoint."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.model = connection.endpoint.model
+        self.context_tokens = connection.endpoint.context_tokens
+
+    async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
+        async for chunk in self._chunks(_CHAT, body.model_dump(exclude_unset=True, by_alias=True)):
+            yield chunk
+
+    async def completion(self, body: Json) -> AsyncGenerator[Json]:
+        async for chunk in self._chunks(_TEXT, body):
+            yield chunk
+
+    async def ready(self) -> bool:
+        return await is_ready(self._connection)
+
+    async def _chunks(self, route: str, body: Json) -> AsyncGenerator[Json]:
+        asked = body | {"model": self.model, "stream": True, "stream_options": {"include_usage": True}}
+        try:
+            async with AsyncExitStack() as stack:
+                async for data in await self._connection.events(stack, route, asked):
+                    if data == _DONE:
+                        return
+                    yield _chunk(data)
+        except EngineError as error:
+            raise problem_of(error) from None
+        raise Problem(ENGINE, "the engine ended its answer in the middle")
+
+
+async def is_ready(connection: Connection) -> bool:
+    try:
+        await connection.get("/v1/models")
+    except EngineError:
+        return False
+    return True
+
+
+def problem_of(error: EngineError) -> Problem:
+    """What the engine's failure is to a client."""
+    match error:
+        case _ if _NO_ROOM in str(error):
+            message = "the engine's memory is taken by other conversations; try again later"
+            return Problem(BUSY, message, retry_after_s=RETRY_S)
+        case EngineRefused(status=400) if "context" in str(error):
+            return Problem(TOO_LONG, str(error))
+        case EngineRefused(status=status) if 400 <= status < 500 and status not in {401, 403}:
+            return Problem(INVALID, str(error))
+        case EngineBusy():
+            return Problem(BUSY, str(error), retry_after_s=error.retry_after_s)
+        case EngineRefused() | EngineFailed():
+            return Problem(ENGINE, str(error))
+        case _:
+            return Problem(UNAVAILABLE, str(error))
+
+
+def _chunk(data: str) -> Json:
+    try:
+        chunk = _OBJECT.validate_json(data)
+    except ValidationError:
+        raise Problem(ENGINE, f"the engine sent what is no chunk: {data[:200]!r}") from None
+    if error := chunk.get("error"):
+        raise problem_of(EngineFailed(f"the engine failed in mid-answer: {json.dumps(error)}"))
+    return chunk

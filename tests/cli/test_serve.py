@@ -1,0 +1,110 @@
+"""`patchwright serve` and `patchwright keys` as processes of their own."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from patchwright.engines.running import running_engines, stop_engine
+from tests.engines.tiny_gguf import write_tiny_gguf
+
+PATCHWRIGHT = [sys.executable, "-m", "patchwright.cli.main"]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    state = tmp_path / "state"
+    yield os.environ | {"PATCHWRIGHT_STATE_DIR": str(state), "PATCHWRIGHT_CONFIG": str(tmp_path / "none.toml")}
+    for engine in running_engines(state):
+        stop_engine(engine, state)
+
+
+def patchwright(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*PATCHWRIGHT, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@contextmanager
+def serving(environment: dict[str, str], model: Path, *options: str) -> Generator[tuple[str, subprocess.Popen[str]]]:
+    """The server's root, and its process."""
+    command = [*PATCHWRIGHT, "serve", "--model", str(model), "--port", "0", *options]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        first = process.stderr.readline()
+        found = re.search(r"serving tiny at (http://\S+)/v1", first)
+        assert found, first + process.stderr.read()
+        try:
+            yield found[1].replace("0.0.0.0", "127.0.0.1"), process
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def test_it_serves_until_it_is_told_to_stop(environment: dict[str, str], tiny_devstral: Path) -> None:
+    environment |= {"PATCHWRIGHT_ENGINE__CONTEXT_TOKENS": "1024"}
+    with serving(environment, tiny_devstral / "tiny.gguf") as (url, process):
+        assert httpx.get(f"{url}/ready").json() == {"status": "ready"}
+        body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
+        answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60).json()
+        assert answer["usage"]["completion_tokens"] == 3
+        assert 'patchwright_tokens_total{kind="completion"} 3.0' in httpx.get(f"{url}/metrics").text
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def test_a_network_is_served_with_keys_only(environment: dict[str, str], tiny_devstral: Path) -> None:
+    model = tiny_devstral / "tiny.gguf"
+    refused = patchwright(environment, "serve", "--model", str(model), "--host", "0.0.0.0")
+    assert refused.returncode == 2
+    assert "there is no key" in refused.stderr
+    assert "hint: `patchwright keys create NAME`" in refused.stderr
+    key = patchwright(environment, "keys", "create", "ada").stdout.strip()
+    with serving(environment, model, "--host", "0.0.0.0") as (url, _):
+        assert httpx.get(f"{url}/health").status_code == 200
+        assert httpx.get(f"{url}/v1/models").status_code == 401
+        named = {"Authorization": f"Bearer {key}"}
+        assert httpx.get(f"{url}/v1/models", headers=named).status_code == 200
+        assert patchwright(environment, "keys", "list").stdout.startswith("ada  ")
+        assert patchwright(environment, "keys", "revoke", "ada").returncode == 0
+        assert httpx.get(f"{url}/v1/models", headers=named).status_code == 401
+
+
+def test_what_cannot_be_served_is_said_before_a_model_is_loaded(environment: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        told = patchwright(environment, "serve", "--port", port)
+    assert (told.returncode, "address already in use" in told.stderr) == (2, True)
+    assert patchwright(environment, "serve", "--port", "99999").returncode == 2
+    nothing = patchwright(environment, "serve", "--port", "0", "--system-prompt", str(tmp_path / "none"))
+    assert (nothing.returncode, "no such file" in nothing.stderr) == (2, True)
+    missing = patchwright(environment, "serve", "--port", "0", "--model", str(tmp_path / "none.gguf"))
+    assert missing.returncode == 3
+
+
+@pytest.mark.parametrize(("devstral", "examples", "cases"), [(False, 1000, 2000), (True, 60, 100)])
+def test_no_request_that_its_description_allows_or_forbids_ends_in_a_5xx(
+    environment: dict[str, str], tiny_devstral: Path, tmp_path: Path, devstral: bool, examples: int, cases: int
+) -> None:
+    """By schemathesis, from the server's own OpenAPI page. The smaller model answers faster."""
+    environment |= {"PATCHWRIGHT_ENGINE__CONTEXT_TOKENS": "256"}
+    model = tiny_devstral / "tiny.gguf" if devstral else write_tiny_gguf(tmp_path / "tiny.gguf")
+    with serving(environment, model) as (url, _):
+        command = [
+            *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json"),
+            *("--phases", "fuzzing", "--checks", "not_a_server_error", "--exclude-path", "/ready"),
+            *("--max-examples", str(examples), "--seed", "1", "--no-color", "--request-timeout", "60"),
+            "--suppress-health-check=all",
+        ]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+    assert run.returncode == 0, run.stdout[-3000:]
+    generated = re.search(r"(\d+) generated", run.stdout)
+    assert generated, run.stdout[-1000:]
+    assert int(generated[1]) >= cases

@@ -1,0 +1,160 @@
+"""The gateway before an endpoint that says what it is told to: what is passed on, and what is not."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from patchwright.policy.connection import Connection
+from patchwright.serving.openai_upstream import OpenAIUpstream
+from tests.policy.http_server import HttpServer, call_piece, content, serving, status, stream
+from tests.serving.served import gateway_for, served
+
+CHAT = "/v1/chat/completions"
+BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
+TOOLS = [{"type": "function", "function": {"name": "ls", "parameters": {"type": "object"}}}]
+END = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+CALLED = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+USAGE = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}}
+
+
+@asynccontextmanager
+async def gateway(*answers: bytes) -> AsyncGenerator[tuple[httpx.AsyncClient, HttpServer]]:
+    async with (
+        serving(*answers) as engine,
+        Connection.opened(engine.connect) as connection,
+        served(gateway_for(OpenAIUpstream(connection))) as client,
+    ):
+        yield client, engine
+
+
+async def test_what_the_engine_says_is_passed_on_under_the_gateways_own_name() -> None:
+    reasoning = {"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}], "id": "x", "model": "other"}
+    async with gateway(stream(reasoning, content("Hel"), content("lo"), END, USAGE)) as (client, _):
+        answer = (await client.post(CHAT, json=BODY)).json()
+    (choice,) = answer["choices"]
+    assert choice["message"] == {"role": "assistant", "content": "Hello", "reasoning_content": "hm"}
+    assert (answer["model"], answer["object"], answer["usage"]) == ("m", "chat.completion", USAGE["usage"])
+    assert answer["id"].startswith("chatcmpl-")
+
+
+async def test_fields_that_the_gateway_does_not_know_reach_the_engine() -> None:
+    body = BODY | {"top_k": 7, "chat_template_kwargs": {"thinking": False}, "model": "m"}
+    async with gateway(stream(content("x"), END)) as (client, engine):
+        await client.post(CHAT, json=body)
+    (sent,) = engine.bodies
+    assert sent == body | {"stream": True, "stream_options": {"include_usage": True}}
+
+
+async def test_usage_is_streamed_only_to_who_asks_for_it() -> None:
+    async with gateway(stream(content("x"), END, USAGE)) as (client, _):
+        without = (await client.post(CHAT, json=BODY | {"stream": True})).text
+        with_usage = (
+            await client.post(CHAT, json=BODY | {"stream": True, "stream_options": {"include_usage": True}})
+        ).text
+    assert '"usage"' not in without
+    assert '"total_tokens": 7' in with_usage
+
+
+@pytest.mark.parametrize(
+    ("chunks", "message"),
+    [
+        ([call_piece(0, "c", "ls", '{"path": '), CALLED], "the call of ls is cut off or malformed"),
+        ([call_piece(0, "c", "ls", '{"path": 1}[ARGS]'), CALLED], "the call of ls is cut off or malformed"),
+        ([call_piece(0, "c", "ls", "[1]"), CALLED], "its arguments are no object"),
+        ([content("I will call ls."), END], "no tool was called, although tool_choice asks for it"),
+    ],
+)
+async def test_a_call_that_is_none_is_an_explicit_error(chunks: list[dict[str, Any]], message: str) -> None:
+    """Streamed or not. Ollama 17274 and 11158, vLLM 20028: broken arguments, [ARGS] in them, a call that is missing."""
+    body = BODY | {"tools": TOOLS, "tool_choice": "required"}
+    async with gateway(stream(*chunks)) as (client, _):
+        whole = await client.post(CHAT, json=body)
+        pieces = (await client.post(CHAT, json=body | {"stream": True})).text
+    assert (whole.status_code, whole.json()["error"]["code"]) == (502, "malformed_answer")
+    assert message in whole.json()["error"]["message"]
+    *_, error, done = [line for line in pieces.splitlines() if line]
+    assert json.loads(error.removeprefix("data: ")) == whole.json()
+    assert done == "data: [DONE]"
+
+
+async def test_an_answer_that_breaks_off_is_an_error() -> None:
+    async with gateway(stream(content("Hel"), done=False)) as (client, _):
+        whole = await client.post(CHAT, json=BODY)
+        pieces = (await client.post(CHAT, json=BODY | {"stream": True})).text
+    assert (whole.status_code, whole.json()["error"]["code"]) == (502, "engine_failed")
+    assert '"code": "engine_failed"' in pieces
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "code"),
+    [
+        (400, 400, "invalid_request"),
+        (401, 502, "engine_failed"),
+        (500, 502, "engine_failed"),
+    ],
+)
+async def test_the_engines_refusals_are_told_as_what_they_are_to_the_client(said: int, told: int, code: str) -> None:
+    """The gateway's own key is none of the client's business."""
+    async with gateway(status(said, {"error": {"message": "because"}})) as (client, _):
+        response = await client.post(CHAT, json=BODY | {"stream": True})
+    assert (response.status_code, response.json()["error"]["code"]) == (told, code)
+    assert "because" in response.json()["error"]["message"]
+
+
+async def test_text_completions_add_up() -> None:
+    def piece(text: str, reason: str | None = None) -> dict[str, Any]:
+        return {"choices": [{"index": 0, "text": text, "finish_reason": reason}]}
+
+    async with gateway(stream(piece("on"), piece("ce", "length"), USAGE)) as (client, engine):
+        answer = (await client.post("/v1/completions", json={"prompt": "Once", "max_tokens": 2})).json()
+    choice = {"index": 0, "text": "once", "logprobs": None, "finish_reason": "length"}
+    assert (answer["object"], answer["choices"], answer["usage"]) == ("text_completion", [choice], USAGE["usage"])
+    assert engine.bodies[0]["prompt"] == "Once"
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b"", "required"),
+        (b"{", "json"),
+        (b"[]", "valid"),
+        (b'{"messages": []}', "at least 1 item"),
+        (b'{"messages": [{"role": "wizard", "content": "x"}]}', "tag"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "n": 0}', "greater than"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "n": 5}', "n is from 1 to 4"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "tool_choice": "required"}', "there are no tools"),
+        (b'{"messages": ' + b"[" * 100_000 + b"}", "too deeply"),
+        (b'{"a": ' * 300 + b"1" + b"}" * 300, "too deeply"),
+    ],
+)
+async def test_a_body_that_makes_no_sense_is_refused_with_a_reason(body: bytes, word: str) -> None:
+    async with gateway(stream(END)) as (client, engine):
+        response = await client.post(CHAT, content=body, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert word in response.json()["error"]["message"].lower()
+    assert engine.bodies == []
+
+
+async def test_a_body_that_is_too_large_is_refused_also_when_its_length_is_not_said() -> None:
+    async def endless() -> AsyncGenerator[bytes]:
+        for _ in range(1000):
+            yield b" " * 1000
+
+    async with gateway(stream(END)) as (client, _):
+        announced = await client.post(CHAT, content=b" " * 300_000)
+        chunked = await client.post(CHAT, content=endless())
+    assert (announced.status_code, chunked.status_code) == (413, 413)
+
+
+async def test_another_model_is_not_found() -> None:
+    async with gateway(stream(END)) as (client, _):
+        asked = await client.post(CHAT, json=BODY | {"model": "gpt-9"})
+        named = await client.get("/v1/models/gpt-9")
+        served_model = await client.get("/v1/models/m")
+    assert (asked.status_code, named.status_code) == (404, 404)
+    assert asked.json()["error"]["code"] == "model_not_found"
+    assert served_model.json()["max_model_len"] == 1000

@@ -1,0 +1,112 @@
+"""The queue: so many at once, so many waiting, everybody in turn."""
+
+import asyncio
+
+import pytest
+
+from patchwright.serving.queue import FairQueue, QueueFull
+
+
+class Work:
+    """Requests that note when they are let in, and run until they are told to end."""
+
+    def __init__(self, queue: FairQueue) -> None:
+        self.queue = queue
+        self.admitted: list[str] = []
+        self._end: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def ask(self, name: str, answers: int = 1) -> None:
+        """The owner is the name's first letter."""
+        self._end[name] = asyncio.Event()
+        self._tasks[name] = asyncio.create_task(self._run(name, answers))
+        await settled()
+
+    async def end(self, name: str) -> None:
+        self._end[name].set()
+        await self._tasks[name]
+        await settled()
+
+    async def leave(self, name: str) -> None:
+        self._tasks[name].cancel()
+        await asyncio.wait({self._tasks[name]})
+        await settled()
+
+    async def _run(self, name: str, answers: int) -> None:
+        async with self.queue.place(name[0], answers):
+            self.admitted.append(name)
+            await self._end[name].wait()
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_as_many_run_as_there_are_slots() -> None:
+    work = Work(FairQueue(slots=2, waiting=5))
+    for name in ("a1", "a2", "a3"):
+        await work.ask(name)
+    assert (work.admitted, work.queue.running, work.queue.waiting) == (["a1", "a2"], 2, 1)
+    await work.end("a1")
+    assert (work.admitted, work.queue.running, work.queue.waiting) == (["a1", "a2", "a3"], 2, 0)
+
+
+async def test_owners_take_turns() -> None:
+    """Who asks a lot does not keep others waiting."""
+    work = Work(FairQueue(slots=1, waiting=9))
+    for name in ("a1", "a2", "a3", "a4", "b1", "c1", "b2"):
+        await work.ask(name)
+    for name in ("a1", "a2", "b1", "c1", "a3", "b2"):
+        await work.end(name)
+    assert work.admitted == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+
+
+async def test_who_finds_the_queue_full_is_told_when_to_come_back() -> None:
+    work = Work(FairQueue(slots=1, waiting=1))
+    await work.ask("a1")
+    await work.ask("a2")
+    with pytest.raises(QueueFull) as full:
+        async with work.queue.place("b", 1):
+            pass
+    assert full.value.retry_after_s > 0
+    await work.end("a1")
+    assert work.admitted == ["a1", "a2"]
+
+
+async def test_who_leaves_while_waiting_is_passed_over() -> None:
+    work = Work(FairQueue(slots=1, waiting=5))
+    for name in ("a1", "b1", "c1"):
+        await work.ask(name)
+    await work.leave("b1")
+    await work.end("a1")
+    assert (work.admitted, work.queue.running, work.queue.waiting) == (["a1", "c1"], 1, 0)
+
+
+async def test_who_leaves_while_running_gives_the_place_to_the_next() -> None:
+    work = Work(FairQueue(slots=1, waiting=5))
+    await work.ask("a1")
+    await work.ask("b1")
+    await work.leave("a1")
+    assert (work.admitted, work.queue.running) == (["a1", "b1"], 1)
+
+
+async def test_several_answers_take_several_slots_and_are_not_passed_by_small_requests() -> None:
+    work = Work(FairQueue(slots=3, waiting=5))
+    await work.ask("a1", answers=2)
+    await work.ask("b1", answers=3)
+    await work.ask("c1", answers=1)
+    assert (work.admitted, work.queue.running, work.queue.waiting) == (["a1"], 2, 2)
+    await work.end("a1")
+    await work.end("b1")
+    assert work.admitted == ["a1", "b1", "c1"]
+
+
+async def test_admitted_and_cancelled_in_the_same_moment_loses_no_slot() -> None:
+    work = Work(FairQueue(slots=1, waiting=5))
+    await work.ask("a1")
+    await work.ask("b1")
+    work._end["a1"].set()
+    await asyncio.wait({work._tasks["a1"]})
+    await work.leave("b1")
+    assert (work.queue.running, work.queue.waiting) == (0, 0)
