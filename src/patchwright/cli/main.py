@@ -19,7 +19,7 @@ COMMANDS = {
     "session": "list, show, export and remove recorded sessions",
     "model": "list, fetch, inspect, convert and remove models; say what fits into memory",
     "eval": "measure models and scaffolds on benchmarks",
-    "engine": "list and stop running engines, read their logs",
+    "engine": "install engines, list and stop those that run, read their logs",
     "doctor": "check that this machine has what Patchwright needs",
 }
 """Each is a Typer app named `app` in the module of its name in this package."""
