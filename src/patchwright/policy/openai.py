@@ -12,6 +12,7 @@ from patchwright.errors import EngineError
 from patchwright.policy.answers import read_answers
 from patchwright.policy.completion import Chunk, Completion
 from patchwright.policy.connection import Connect, Connection
+from patchwright.policy.dialect import in_mistrals_dialect
 from patchwright.schema.messages import Answers, Delta, Json, Reply, Request, Sampling, TextDelta
 
 _COMPLETIONS = "/v1/chat/completions"
@@ -43,7 +44,7 @@ class OpenAIPolicy:
         shown = 0
         async with AsyncExitStack() as stack:
             async for chunk in self._chunks(
-                await self._connection.events(stack, _COMPLETIONS, _body(request, self.name))
+                await self._connection.events(stack, _COMPLETIONS, self._in_dialect(_body(request, self.name)))
             ):
                 completion.add(chunk)
                 text = calling.shown(completion.content)
@@ -59,7 +60,7 @@ class OpenAIPolicy:
         while (missing := n - len(found.answers)) > 0:
             seeded = {} if request.sampling.seed is None else {"seed": request.sampling.seed + len(found.answers)}
             asked = body | seeded | {"n": missing, "logprobs": True}
-            more = read_answers(await self._connection.post(_COMPLETIONS, asked))
+            more = read_answers(await self._connection.post(_COMPLETIONS, self._in_dialect(asked)))
             found = Answers(answers=found.answers + more.answers, usage=found.usage + more.usage)
         return found
 
@@ -70,6 +71,9 @@ class OpenAIPolicy:
             return -(-len(text.encode()) // BYTES_PER_TOKEN)
         answer = await self._connection.post("/tokenize", {"content": text}, attempts=1)
         return len(_Tokens.model_validate_json(answer).tokens)
+
+    def _in_dialect(self, body: Json) -> Json:
+        return in_mistrals_dialect(body) if self._connection.endpoint.dialect == "mistral" else body
 
     async def _chunks(self, events: AsyncIterator[str]) -> AsyncIterator[Chunk]:
         finished = False
