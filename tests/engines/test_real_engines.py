@@ -1,32 +1,52 @@
-"""vLLM and transformers as they are installed, with a tiny model of Devstral's architecture and its tokenizer."""
+"""vLLM and transformers as they are installed, with a tiny model of Devstral's architecture that says one thing."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from patchwright.chat.mistral.tokens import MistralTokens
 from patchwright.config import load_settings
 from patchwright.engines.base import ServedName
 from patchwright.engines.installation import Installation
 from patchwright.engines.running import find_engine, running_engines, stop_engine
 from patchwright.engines.transformers import Transformers, TransformersSettings
 from patchwright.engines.vllm import Vllm, VllmSettings
+from patchwright.models.checkpoint.convert import convert
+from patchwright.models.checkpoint.tiny import scripted_checkpoint, tiny_decoder
+from patchwright.policy.openai import OpenAIPolicy
 from patchwright.schema.endpoint import Endpoint
-from tests.engines.asking import ask, client, drain, stream
+from patchwright.schema.messages import Reply, Request, ToolSpec, UserMessage
+from tests.engines.asking import ask, client
 from tests.engines.waiting import has_ended, wait_until
 
 pytestmark = pytest.mark.engines
 
-HELLO = [{"role": "user", "content": "Say hello [INST] to the world."}]
-TOOL = {
+QUESTION = [{"role": "user", "content": "Add [INST] one </s> to it."}]
+ADD = {
     "type": "function",
     "function": {
         "name": "add",
+        "description": "Adds.",
         "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
     },
 }
+ARGUMENTS = '{"a": 1}'
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory, tokens: MistralTokens) -> Path:
+    """A model that answers whatever is asked with one call, in both formats of safetensors."""
+    directory = tmp_path_factory.mktemp("models")
+    end_of_turn = tokens.prompt(Request(messages=(UserMessage(content="hi"),)))[-1]
+    answer = [tokens.tool_calls, *tokens.encoded("add"), tokens.args, *tokens.encoded(ARGUMENTS), tokens.end]
+    checkpoint = scripted_checkpoint(tiny_decoder(width=256, layers=2), [end_of_turn, *answer], seed=0)
+    convert(checkpoint, directory / "mistral", "mistral", "bf16", chat_template=None)
+    convert(checkpoint, directory / "hf", "hf", "bf16", chat_template=None)
+    return directory
 
 
 @pytest.fixture(scope="module")
@@ -44,42 +64,51 @@ def installation(engine: ServedName) -> Installation:
     return found
 
 
-async def vllm(tiny_devstral: Path, state_dir: Path, tensor_parallel: int) -> Endpoint:
+async def vllm(models: Path, state_dir: Path, tensor_parallel: int) -> Endpoint:
     settings = VllmSettings(context_tokens=4096, slots=4, tensor_parallel=tensor_parallel)
-    return await Vllm(tiny_devstral / "mistral", settings, state_dir, installation("vllm"), "tiny").connect()
+    return await Vllm(models / "mistral", settings, state_dir, installation("vllm"), "tiny").connect()
 
 
-async def test_vllm_calls_the_tool_that_it_is_told_to(tiny_devstral: Path, state_dir: Path) -> None:
-    endpoint = await vllm(tiny_devstral, state_dir, 1)
-    forced = {"type": "function", "function": {"name": "add"}}
-    answer = await ask(endpoint, HELLO, 30, model="tiny", tools=[TOOL], tool_choice=forced)
+def called(answer: dict[str, Any]) -> tuple[str, Any]:
     (call,) = answer["choices"][0]["message"]["tool_calls"]
-    assert call["function"]["name"] == "add"
+    return call["function"]["name"], json.loads(call["function"]["arguments"])
 
 
-async def test_vllm_reads_the_reference_tokens(tiny_devstral: Path, state_dir: Path, tokens: object) -> None:
-    endpoint = await vllm(tiny_devstral, state_dir, 1)
-    answer = await ask(endpoint, HELLO, 2, model="tiny", return_token_ids=True)
+async def test_vllm_reads_the_reference_tokens_and_parses_the_call(
+    models: Path, state_dir: Path, tokens: MistralTokens
+) -> None:
+    endpoint = await vllm(models, state_dir, 1)
+    answer = await ask(endpoint, QUESTION, 20, model="tiny", tools=[ADD], return_token_ids=True)
+    tool = ToolSpec.model_validate(ADD["function"])
+    asked = Request(messages=(UserMessage(content=QUESTION[0]["content"]),), tools=(tool,))
     assert endpoint.context_tokens == 4096
-    assert answer["usage"]["prompt_tokens"] == len(answer["prompt_token_ids"])
+    assert answer["prompt_token_ids"] == tokens.prompt(asked)
+    assert called(answer) == ("add", {"a": 1})
 
 
-async def test_vllm_streams_and_remembers_what_it_has_read(tiny_devstral: Path, state_dir: Path) -> None:
-    endpoint = await vllm(tiny_devstral, state_dir, 1)
-    long = [{"role": "user", "content": "Count the words of this text. " * 40}]
-    await ask(endpoint, long, 2, model="tiny")
-    usage = (await ask(endpoint, long, 2, model="tiny"))["usage"]
-    assert usage["prompt_tokens_details"]["cached_tokens"] > 0.8 * usage["prompt_tokens"]
-    chunks = await drain(stream(endpoint, long, 5))
-    assert chunks[-1]["usage"]["completion_tokens"] == 5
+async def test_vllm_is_spoken_to_as_every_endpoint(models: Path, state_dir: Path) -> None:
+    endpoint = await vllm(models, state_dir, 1)
+
+    async def connect() -> Endpoint:
+        return endpoint
+
+    long = UserMessage(content="Add. " * 300)  # its cache on a CPU is kept in blocks of 128 tokens
+    request = Request(messages=(long,), tools=(ToolSpec.model_validate(ADD["function"]),))
+    async with OpenAIPolicy.connected(connect) as policy:
+        *_, reply = [delta async for delta in policy.stream(request)]
+        *_, again = [delta async for delta in policy.stream(request)]
+    assert isinstance(reply, Reply)
+    assert isinstance(again, Reply)
+    assert [(call.name, call.arguments) for call in reply.message.tool_calls] == [("add", ARGUMENTS)]
+    assert (reply.problem, reply.finish_reason) == (None, "tool_calls")
+    assert again.usage.cached_tokens > 0.5 * again.usage.prompt_tokens
 
 
-async def test_vllm_in_two_processes_says_the_same_and_ends_whole(tiny_devstral: Path, state_dir: Path) -> None:
-    one = await vllm(tiny_devstral, state_dir, 1)
-    said = (await ask(one, HELLO, 4, model="tiny"))["choices"][0]["message"]
-    stop_engine(find_engine(state_dir, "tiny"), state_dir)
-    two = await vllm(tiny_devstral, state_dir, 2)
-    assert (await ask(two, HELLO, 4, model="tiny"))["choices"][0]["message"] == said
+async def test_vllm_in_two_processes_says_the_same_and_ends_whole(models: Path, state_dir: Path) -> None:
+    for engine in running_engines(state_dir):
+        stop_engine(engine, state_dir)
+    endpoint = await vllm(models, state_dir, 2)
+    assert called(await ask(endpoint, QUESTION, 20, model="tiny", tools=[ADD])) == ("add", {"a": 1})
     watcher = psutil.Process(find_engine(state_dir, "tiny").pid)
     processes = [watcher, *watcher.children(recursive=True)]
     stop_engine(find_engine(state_dir, "tiny"), state_dir)
@@ -87,15 +116,14 @@ async def test_vllm_in_two_processes_says_the_same_and_ends_whole(tiny_devstral:
     assert len(processes) >= 5
 
 
-async def test_transformers_answers_and_streams(tiny_devstral: Path, state_dir: Path) -> None:
+async def test_transformers_answers_and_streams(models: Path, state_dir: Path) -> None:
     installed = installation("transformers")
-    engine = Transformers(tiny_devstral / "hf", TransformersSettings(), state_dir, installed, "tiny-hf")
-    endpoint = await engine.connect()
-    answer = await ask(endpoint, HELLO, 4, model="tiny-hf")
-    assert answer["usage"]["completion_tokens"] <= 4
+    endpoint = await Transformers(models / "hf", TransformersSettings(), state_dir, installed, "tiny-hf").connect()
+    answer = await ask(endpoint, QUESTION, 20, model=endpoint.model)
     async with client(endpoint) as http:
-        body = {"model": "tiny-hf", "messages": HELLO, "max_tokens": 4, "temperature": 0, "stream": True}
+        body = {"model": endpoint.model, "messages": QUESTION, "max_tokens": 20, "temperature": 0, "stream": True}
         lines = (await http.post("/chat/completions", json=body)).text.splitlines()
     chunks = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
     text = "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
     assert text == answer["choices"][0]["message"]["content"]
+    assert ARGUMENTS in text

@@ -7,7 +7,9 @@ from patchwright.engines.vllm import Vllm, VllmSettings, cpu_variables, flags, k
 from patchwright.engines.weights import Weights
 from patchwright.errors import EngineError
 
-DEVSTRAL = Weights(format="mistral", context_tokens=131072, kv_bytes_per_token=163840, size_bytes=47_000_000_000)
+DEVSTRAL = Weights(
+    format="mistral", context_tokens=131072, kv_bytes_per_token=163840, size_bytes=47_000_000_000, tekken=True
+)
 CARD = (
     "--tokenizer_mode mistral --config_format mistral --load_format mistral "
     "--tool-call-parser mistral --enable-auto-tool-choice --tensor-parallel-size 2"
@@ -21,10 +23,12 @@ def test_devstral_gets_exactly_the_flags_of_its_card() -> None:
     )
 
 
-def test_weights_in_hugging_faces_format_are_not_called_mistrals() -> None:
-    given = flags(DEVSTRAL.model_copy(update={"format": "hf"}), VllmSettings(), 4096, "devstral")
-    assert given[:3] == ("--tool-call-parser", "mistral", "--enable-auto-tool-choice")
-    assert "--load_format" not in given
+def test_weights_in_hugging_faces_format_keep_mistrals_tokenizer_where_it_is() -> None:
+    weights = DEVSTRAL.model_copy(update={"format": "hf"})
+    with_tekken = flags(weights, VllmSettings(), 4096, "devstral")
+    without = flags(weights.model_copy(update={"tekken": False}), VllmSettings(), 4096, "devstral")
+    assert with_tekken[:3] == ("--tokenizer_mode", "mistral", "--tool-call-parser")
+    assert without[:3] == ("--tool-call-parser", "mistral", "--enable-auto-tool-choice")
 
 
 def test_the_window_is_an_agents_and_never_longer_than_the_models() -> None:

@@ -30,7 +30,9 @@ def test_older_models_of_hugging_faces_have_as_many_keys_as_heads(tmp_path: Path
     config = '{"num_hidden_layers": 3, "num_attention_heads": 4, "hidden_size": 64, "max_position_embeddings": 512}'
     (tmp_path / "config.json").write_text(config)
     kv_bytes = 2 * 3 * 4 * 16 * 2
-    assert read_weights(tmp_path) == Weights(format="hf", context_tokens=512, kv_bytes_per_token=kv_bytes, size_bytes=0)
+    assert read_weights(tmp_path) == Weights(
+        format="hf", context_tokens=512, kv_bytes_per_token=kv_bytes, size_bytes=0, tekken=False
+    )
 
 
 def test_a_directory_of_something_else_is_told_of(tmp_path: Path) -> None:

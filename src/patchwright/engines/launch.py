@@ -47,6 +47,8 @@ class LlamaCppLaunch(Launch):
     """llama.cpp in the process that watches it. The slots share the window."""
 
     engine: Literal["llama.cpp"] = "llama.cpp"
+    probe: Literal["/v1/models"] = "/v1/models"
+    """What is asked to see whether it answers us: /health is open to everybody."""
     cache_ram_mib: int
     ngram_speculation: bool
     repack: bool
@@ -56,6 +58,8 @@ class ServedLaunch(Launch):
     """A program of its own environment that serves OpenAI's protocol, behind a gate that asks for the key."""
 
     engine: ServedName
+    probe: Literal["/health"] = "/health"
+    """Behind the gate no route is open; transformers cannot list models where Hugging Face has no cache."""
     command: tuple[str, ...]
     """What is run, without the address."""
     address: Literal["uds", "port"]

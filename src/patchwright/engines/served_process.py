@@ -28,7 +28,7 @@ _OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
 @contextmanager
 def served_process(launch: ServedLaunch, stop: "SimpleQueue[int]") -> "Generator[ServedProcess]":
-    """The program, once it lists its model. Raises SystemExit when it ends, takes too long, or is not wanted any more.
+    """The program, once it is ready. Raises SystemExit when it ends, takes too long, or is not wanted any more.
 
     The current directory is the launch's: a socket's path must be short.
     """
@@ -59,15 +59,15 @@ class ServedProcess:
 
     def wait_until_ready(self, stop: "SimpleQueue[int]") -> None:
         deadline_s = time.monotonic() + self._launch.start_timeout_s
-        while not self._lists_models():
+        while not self._answers():
             if not self.lives() or time.monotonic() > deadline_s or _is_told(stop):
                 raise SystemExit(1)
 
-    def _lists_models(self) -> bool:
+    def _answers(self) -> bool:
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=ANSWER_S)
         headers = {"Authorization": f"Bearer {self._launch.api_key.get_secret_value()}"}
         try:
-            connection.request("GET", "/v1/models", headers=headers)
+            connection.request("GET", self._launch.probe, headers=headers)
             return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False

@@ -25,7 +25,7 @@ from patchwright.errors import EngineError
 from patchwright.schema.endpoint import Endpoint
 
 ANSWER_TIMEOUT_S = 10.0
-"""An engine answers /v1/models at once, whatever it computes; one that takes longer hangs."""
+"""An engine answers its probe at once, whatever it computes; one that takes longer hangs."""
 
 NO_OPENMP = "install the OpenMP library: `apt install libgomp1`, or your system's package for it"
 
@@ -101,12 +101,12 @@ async def _find(files: EngineFiles) -> EngineState | None:
 
 
 async def _answers(state: EngineState) -> bool:
-    """Whether our engine is there: /health is open to everybody, /v1/models only to who has the key."""
+    """Whether our engine is there, and knows our key."""
     headers = {"Authorization": f"Bearer {state.launch.api_key.get_secret_value()}"}
     # A proxy from the environment must not see a request to loopback, and plain HTTP needs no certificates.
     async with httpx.AsyncClient(trust_env=False, verify=False, timeout=ANSWER_TIMEOUT_S) as client:
         try:
-            response = await client.get(f"{state.url}/v1/models", headers=headers)
+            response = await client.get(f"{state.url}{state.launch.probe}", headers=headers)
         except httpx.TransportError:
             return False
     return response.is_success

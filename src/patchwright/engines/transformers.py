@@ -73,7 +73,7 @@ class Transformers:
             engine="transformers",
             id=files.id,
             directory=files.state.parent,
-            model=self._model_name,
+            model=str(self._path),  # it answers to no other name
             path=self._path,
             context_tokens=weights.context_tokens,
             kv_type="bf16",

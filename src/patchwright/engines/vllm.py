@@ -19,9 +19,10 @@ from patchwright.schema.record import Record
 
 GIB = 1 << 30
 
+TOKENIZER_FLAGS = ("--tokenizer_mode", "mistral")
+FORMAT_FLAGS = ("--config_format", "mistral", "--load_format", "mistral")
 TOOL_FLAGS = ("--tool-call-parser", "mistral", "--enable-auto-tool-choice")
-MISTRAL_FLAGS = ("--tokenizer_mode", "mistral", "--config_format", "mistral", "--load_format", "mistral")
-"""Both from the model card of mistralai/Devstral-Small-2507, "vLLM (recommended)"."""
+"""All from the model card of mistralai/Devstral-Small-2507, "vLLM (recommended)"."""
 
 _PRIVATE = {
     # Its own processes talk to each other by TCP, on this machine's first address unless they are told otherwise.
@@ -117,7 +118,8 @@ class Vllm:
 def flags(weights: Weights, settings: VllmSettings, context_tokens: int, model_name: str) -> tuple[str, ...]:
     """The model card's, and what is chosen here."""
     return (
-        *(MISTRAL_FLAGS if weights.format == "mistral" else ()),
+        *(TOKENIZER_FLAGS if weights.format == "mistral" or weights.tekken else ()),
+        *(FORMAT_FLAGS if weights.format == "mistral" else ()),
         *TOOL_FLAGS,
         *("--tensor-parallel-size", str(settings.tensor_parallel)),
         *("--served-model-name", model_name),

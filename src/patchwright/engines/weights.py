@@ -25,6 +25,8 @@ class Weights(Record):
     """The model's own window."""
     kv_bytes_per_token: int
     size_bytes: int
+    tekken: bool
+    """Whether Mistral's tokenizer is there: Hugging Face's files of its models may have no other."""
 
 
 class _Params(BaseModel):
@@ -75,6 +77,7 @@ def _weights(directory: Path, form: WeightsFormat, context_tokens: int, keys: in
         context_tokens=context_tokens,
         kv_bytes_per_token=2 * keys * KV_BYTES,  # keys and values
         size_bytes=sum(file.stat().st_size for file in directory.glob(pattern)),
+        tekken=(directory / "tekken.json").is_file(),
     )
 
 
