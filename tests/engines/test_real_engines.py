@@ -20,7 +20,7 @@ from patchwright.models.checkpoint.tiny import scripted_checkpoint, tiny_decoder
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.messages import Reply, Request, ToolSpec, UserMessage
-from tests.engines.asking import ask, client
+from tests.engines.asking import ask
 from tests.engines.waiting import has_ended, wait_until
 
 pytestmark = pytest.mark.engines
@@ -116,14 +116,15 @@ async def test_vllm_in_two_processes_says_the_same_and_ends_whole(models: Path, 
     assert len(processes) >= 5
 
 
-async def test_transformers_answers_and_streams(models: Path, state_dir: Path) -> None:
+async def test_transformers_answers(models: Path, state_dir: Path) -> None:
     installed = installation("transformers")
     endpoint = await Transformers(models / "hf", TransformersSettings(), state_dir, installed, "tiny-hf").connect()
-    answer = await ask(endpoint, QUESTION, 20, model=endpoint.model)
-    async with client(endpoint) as http:
-        body = {"model": endpoint.model, "messages": QUESTION, "max_tokens": 20, "temperature": 0, "stream": True}
-        lines = (await http.post("/chat/completions", json=body)).text.splitlines()
-    chunks = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
-    text = "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
-    assert text == answer["choices"][0]["message"]["content"]
-    assert ARGUMENTS in text
+
+    async def connect() -> Endpoint:
+        return endpoint
+
+    async with OpenAIPolicy.connected(connect) as policy:
+        *_, reply = [delta async for delta in policy.stream(Request(messages=(UserMessage(content="Add."),)))]
+    assert isinstance(reply, Reply)
+    assert ARGUMENTS in reply.message.content
+    assert (endpoint.context_tokens, endpoint.streams) == (131072, False)

@@ -28,6 +28,8 @@ class Launch(Record):
     """Requests, or answers to one request, that are worked on at once."""
     planned_bytes: int
     """Resident memory as planned, without the cache for conversations that lost their slot."""
+    streams: bool = True
+    """Whether it can answer piece by piece."""
     idle_s: float
     start_timeout_s: float
     api_key: SecretStr

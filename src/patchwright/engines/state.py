@@ -53,6 +53,7 @@ class EngineState(Record):
             api_key=self.launch.api_key,
             context_tokens=self.context_tokens,
             tokenizes=self.launch.engine == "llama.cpp",
+            streams=self.launch.streams,
         )
 
 

@@ -79,6 +79,9 @@ class Transformers:
             kv_type="bf16",
             threads=usable_cores(),
             slots=1,
+            # 5.23 streams with tokenizers of its own kind only, and uses Mistral's where there is a tekken.json:
+            # "'MistralTokenizer' object has no attribute '_tokenizer'".
+            streams=not weights.tekken,
             planned_bytes=weights.size_bytes,
             idle_s=self._settings.idle_s,
             start_timeout_s=self._settings.start_timeout_s,

@@ -21,3 +21,5 @@ class Endpoint(Record):
     tokenizes: bool = False
     """True when the server has llama.cpp's POST /tokenize beside /v1."""
     dialect: Dialect = "openai"
+    streams: bool = True
+    """False when it can only answer as a whole."""
