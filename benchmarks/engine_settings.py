@@ -21,8 +21,8 @@ import psutil
 from pydantic import SecretStr
 from xllamacpp import Server, llama_flash_attn_type
 
-from patchwright.engines.child import server_params
-from patchwright.engines.launch import Launch
+from patchwright.engines.launch import LlamaCppLaunch
+from patchwright.engines.llama_cpp_server import server_params
 from patchwright.engines.machine import usable_cores
 
 CODE = Path(json.__file__).with_name("decoder.py").read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def measure(model: Path, launched: dict[str, Any], tuned: dict[str, Any]) -> dic
     }
 
 
-def _launch(model: Path, **variant: Any) -> Launch:
+def _launch(model: Path, **variant: Any) -> LlamaCppLaunch:
     usual: dict[str, Any] = {
         "context_tokens": 8192,
         "kv_type": "f16",
@@ -95,7 +95,7 @@ def _launch(model: Path, **variant: Any) -> Launch:
         "ngram_speculation": False,
         "repack": True,
     }
-    return Launch(
+    return LlamaCppLaunch(
         id="benchmark",
         directory=Path(),
         model="benchmark",

@@ -17,8 +17,8 @@ import numpy as np
 
 from patchwright.chat.mistral.template import chat_template
 from patchwright.config import load_settings
-from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import find_engine, stop_engine
 from patchwright.models.checkpoint.checkpoint import Checkpoint
 from patchwright.models.checkpoint.convert import convert

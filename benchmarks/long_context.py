@@ -13,8 +13,8 @@ from pathlib import Path
 from patchwright.chat.mistral.template import chat_template
 from patchwright.chat.mistral.tokens import MistralTokens
 from patchwright.config import load_settings
-from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import find_engine, stop_engine
 from patchwright.models.checkpoint.convert import convert
 from patchwright.models.checkpoint.tiny import random_checkpoint, tiny_decoder

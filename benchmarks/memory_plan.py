@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import httpx
 
-from patchwright.engines.launch import REPACK, LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import REPACK, LlamaCppSettings
 from patchwright.engines.running import running_engines, stop_engine
 from patchwright.models.gguf_file import read_gguf
 from patchwright.models.memory import KvType, plan_memory

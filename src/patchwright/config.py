@@ -16,7 +16,10 @@ from pydantic_settings import (
 )
 
 from patchwright.agent.limits import Limits
-from patchwright.engines.launch import LlamaCppSettings
+from patchwright.engines.base import EngineName
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
+from patchwright.engines.transformers import TransformersSettings
+from patchwright.engines.vllm import VllmSettings
 from patchwright.errors import ConfigError
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.serving.settings import ServeSettings
@@ -31,11 +34,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PATCHWRIGHT_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     model: str = "qwen2.5-coder-1.5b"
-    """The model that `run` uses: a name from `patchwright model list`, a .gguf file, or hf:owner/repo/file; with
-    `base_url`, the endpoint's own name for it."""
+    """The model that `run` uses: a name from `patchwright model list`, a .gguf file, a directory of weights, or
+    hf:owner/repo/file; with `base_url`, the endpoint's own name for it."""
 
     base_url: str | None = None
-    """An OpenAI-compatible endpoint to use instead of the embedded engine."""
+    """An OpenAI-compatible endpoint to use instead of an engine of ours."""
 
     api_key_env: str | None = None
     """The name of the variable that holds the endpoint's key."""
@@ -46,8 +49,17 @@ class Settings(BaseSettings):
     state_dir: Path = Field(default_factory=lambda: platformdirs.user_state_path("patchwright"))
     """Sessions, snapshots, and what is known of running engines."""
 
-    engine: LlamaCppSettings = LlamaCppSettings()
+    engine: EngineName = "llama.cpp"
+    """What runs the model: llama.cpp, vllm or transformers. All but llama.cpp are installed first."""
+
+    llama_cpp: LlamaCppSettings = LlamaCppSettings()
     """The embedded engine."""
+
+    vllm: VllmSettings = VllmSettings()
+    """vLLM, for weights in Mistral's or Hugging Face's format."""
+
+    transformers: TransformersSettings = TransformersSettings()
+    """`transformers serve`, for weights in Hugging Face's format."""
 
     sandbox: SandboxSettings = SandboxSettings()
     """Where commands run. Their PATH is the user's own, unless one is set here."""

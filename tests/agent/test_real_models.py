@@ -13,8 +13,8 @@ import pytest
 from patchwright.agent.limits import Limits
 from patchwright.agent.profile import SMALL
 from patchwright.cli.summary import Summary
-from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import running_engines, stop_engine
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.schema.events import AnyEvent, Replied, StepFailed, TextArrived

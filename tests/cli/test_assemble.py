@@ -5,7 +5,7 @@ import pytest
 from patchwright.agent.profile import DEVSTRAL, SMALL
 from patchwright.cli.assemble import connected, engine_of, profile_of
 from patchwright.config import Settings
-from patchwright.engines.launch import LlamaCppSettings
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import running_engines, stop_engine
 from patchwright.policy.mistral import MistralPolicy
 from patchwright.policy.openai import OpenAIPolicy
@@ -18,7 +18,7 @@ async def test_devstral_is_spoken_to_in_its_own_tokens(
 ) -> None:
     path = tiny_devstral / "tiny.gguf" if name == "devstral" else write_tiny_gguf(tmp_path / "tiny.gguf")
     engine = LlamaCppSettings(threads=1, context_tokens=4096)
-    settings = Settings(model=str(path), data_dir=tmp_path / "data", state_dir=tmp_path / "state", engine=engine)
+    settings = Settings(model=str(path), data_dir=tmp_path / "data", state_dir=tmp_path / "state", llama_cpp=engine)
     assert profile_of(settings, None) == (DEVSTRAL if name == "devstral" else SMALL)
     try:
         async with connected(engine_of(settings), settings) as policy:

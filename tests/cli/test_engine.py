@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import running_engines, stop_engine
 from tests.engines.tiny_gguf import write_tiny_gguf
 
@@ -37,7 +37,7 @@ def test_ps_lists_the_engine_for_people_and_for_programs(tiny_engine: LlamaCpp, 
     (engine,) = running_engines(state_dir)
     table = patchwright(state_dir, "ps").stdout.splitlines()
     (listed,) = json.loads(patchwright(state_dir, "ps", "--json").stdout)
-    assert table[1].split()[:6] == [engine.id, str(engine.pid), "1024", "f16", "4", "1"]
+    assert table[1].split()[:7] == [engine.id, "llama.cpp", str(engine.pid), "1024", "f16", "4", "1"]
     assert (listed["id"], listed["pid"], listed["url"]) == (engine.id, engine.pid, engine.url)
     assert "api_key" not in listed
 

@@ -49,7 +49,7 @@ def serving(environment: dict[str, str], model: Path, *options: str) -> Generato
 
 
 def test_it_serves_until_it_is_told_to_stop(environment: dict[str, str], tiny_devstral: Path) -> None:
-    environment |= {"PATCHWRIGHT_ENGINE__CONTEXT_TOKENS": "1024"}
+    environment |= {"PATCHWRIGHT_LLAMA_CPP__CONTEXT_TOKENS": "1024"}
     with serving(environment, tiny_devstral / "tiny.gguf") as (url, process):
         assert httpx.get(f"{url}/ready").json() == {"status": "ready"}
         body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
@@ -94,7 +94,7 @@ def test_no_request_that_its_description_allows_or_forbids_ends_in_a_5xx(
     environment: dict[str, str], tiny_devstral: Path, tmp_path: Path, devstral: bool, examples: int, cases: int
 ) -> None:
     """By schemathesis, from the server's own OpenAPI page. The smaller model answers faster."""
-    environment |= {"PATCHWRIGHT_ENGINE__CONTEXT_TOKENS": "256"}
+    environment |= {"PATCHWRIGHT_LLAMA_CPP__CONTEXT_TOKENS": "256"}
     model = tiny_devstral / "tiny.gguf" if devstral else write_tiny_gguf(tmp_path / "tiny.gguf")
     with serving(environment, model) as (url, _):
         command = [

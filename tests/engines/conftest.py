@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import running_engines, stop_engine
 from tests.engines.tiny_gguf import write_tiny_gguf
 

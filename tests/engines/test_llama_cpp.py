@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import find_engine, running_engines
 from patchwright.errors import EngineError
 from tests.engines.asking import ask, client, drain, stream
@@ -24,7 +24,7 @@ HELLO = [{"role": "user", "content": "hello"}]
 CONNECT = """
 import asyncio, sys
 from pathlib import Path
-from patchwright.engines.launch import LlamaCppSettings
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
 engine = LlamaCpp(Path(sys.argv[1]), LlamaCppSettings(threads=1, context_tokens=8192), Path(sys.argv[2]))
 endpoint = asyncio.run(engine.connect())
@@ -188,7 +188,7 @@ async def test_a_state_that_another_version_wrote_is_replaced(tiny_engine: Llama
     await tiny_engine.connect()
     process = psutil.Process(find_engine(state_dir, None).pid)
     (state,) = (state_dir / "engines").glob("*.json")
-    state.write_text(json.dumps(json.loads(state.read_text()) | {"version": 2}))
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"version": 1}))
     await tiny_engine.connect()
     assert find_engine(state_dir, None).pid != process.pid
     wait_until(lambda: has_ended(process))

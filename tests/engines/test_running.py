@@ -3,8 +3,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import find_engine, find_log, running_engines, stop_engine
 from patchwright.errors import EngineError
 from tests.engines.asking import stream

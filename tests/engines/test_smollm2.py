@@ -8,8 +8,8 @@ import httpx
 import psutil
 import pytest
 
-from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import find_engine, running_engines
 from patchwright.errors import EngineError
 from tests.engines.asking import Message, ask, drain, stream

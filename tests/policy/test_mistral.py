@@ -15,8 +15,8 @@ from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from patchwright.chat.calling import CALLING
 from patchwright.chat.mistral.answer import MistralAnswer
 from patchwright.chat.mistral.tokens import MistralTokens
-from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import running_engines, stop_engine
 from patchwright.errors import EngineError
 from patchwright.policy.mistral import MistralPolicy

@@ -171,3 +171,38 @@ async def test_tokens_are_counted_where_the_endpoint_is_now() -> None:
             with pytest.raises(EngineError):
                 [delta async for delta in policy.stream(REQUEST)]
             assert await policy.count_tokens("a b c") == 3
+
+
+async def test_an_endpoint_that_cannot_stream_is_asked_for_the_whole() -> None:
+    call = {"id": "x", "type": "function", "function": {"name": "search", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "Look:", "tool_calls": [call]}
+    usage = {"prompt_tokens": 9, "completion_tokens": 2}
+    whole = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": usage}
+    async with serving(status(200, whole)) as server:
+
+        async def connect() -> Endpoint:
+            return (await server.connect()).model_copy(update={"streams": False})
+
+        async with OpenAIPolicy.connected(connect) as policy:
+            deltas = [delta async for delta in policy.stream(REQUEST)]
+    called = ToolCall(id="call00001", name="search", arguments="{}")
+    assert deltas == [
+        TextDelta(text="Look:"),
+        Reply(
+            message=AssistantMessage(content="Look:", tool_calls=(called,)),
+            usage=Usage(prompt_tokens=9, cached_tokens=0, completion_tokens=2),
+            finish_reason="tool_calls",
+        ),
+    ]
+    assert not {"stream", "stream_options"} & server.bodies[0].keys()
+
+
+async def test_a_whole_that_is_no_completion_is_an_error() -> None:
+    async with serving(status(200, {"hello": 1})) as server:
+
+        async def connect() -> Endpoint:
+            return (await server.connect()).model_copy(update={"streams": False})
+
+        async with OpenAIPolicy.connected(connect) as policy:
+            with pytest.raises(EngineError, match="what is no chat completion"):
+                _ = [delta async for delta in policy.stream(REQUEST)]

@@ -15,8 +15,8 @@ from openai import APIError, AsyncOpenAI, BadRequestError
 
 from patchwright.chat import native_calling
 from patchwright.chat.mistral.tokens import MistralTokens
-from patchwright.engines.launch import LlamaCppSettings
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import running_engines, stop_engine
 from patchwright.policy.connection import Connection
 from patchwright.serving.body import ChatBody

@@ -22,8 +22,11 @@ from patchwright.agent.profile import DEVSTRAL, SMALL, Profile, profile_named
 from patchwright.agent.tests import TestCommand
 from patchwright.config import Settings
 from patchwright.engines.base import Engine
+from patchwright.engines.installation import Installation
 from patchwright.engines.llama_cpp import LlamaCpp
 from patchwright.engines.remote import Remote
+from patchwright.engines.transformers import Transformers
+from patchwright.engines.vllm import Vllm
 from patchwright.errors import ConfigError, ModelError
 from patchwright.models.catalogue import CatalogueEntry
 from patchwright.models.reference import resolve
@@ -59,7 +62,7 @@ class Job:
 
 
 def engine_of(settings: Settings) -> Engine:
-    """Somebody else's endpoint if one is named, otherwise the embedded engine.
+    """Somebody else's endpoint if one is named, otherwise the engine that the settings name.
 
     Raises ConfigError and ModelError; nothing is fetched.
     """
@@ -72,16 +75,33 @@ def engine_of(settings: Settings) -> Engine:
         raise ModelError(
             f"the model {settings.model} is not on this machine", hint=f"`patchwright model pull {settings.model}`"
         )
-    return LlamaCpp(path, settings.engine, settings.state_dir, model_name=reference.name)
+    return _engine_for(settings, path, reference.name)
+
+
+def _engine_for(settings: Settings, path: Path, name: str) -> Engine:
+    if settings.engine == "llama.cpp":
+        if path.is_dir():
+            raise ModelError(
+                f"{path} is a directory, and llama.cpp runs a .gguf file",
+                hint="`patchwright model convert` writes one; `--engine vllm` runs the directory as it is",
+            )
+        return LlamaCpp(path, settings.llama_cpp, settings.state_dir, model_name=name)
+    installation = Installation(settings.data_dir / "engines", settings.engine)
+    if settings.engine == "vllm":
+        return Vllm(path, settings.vllm, settings.state_dir, installation, name)
+    return Transformers(path, settings.transformers, settings.state_dir, installation, name)
 
 
 def profile_of(settings: Settings, named: str | None) -> Profile:
     """The profile that the user names, else the one that suits the model: `small` for weights that nobody knows,
-    since a grammar helps any model along, and `devstral` for endpoints, which call tools natively, and for Devstral."""
+    since a grammar helps any model along, and `devstral` for endpoints and vLLM, which call tools natively, and for
+    Devstral. transformers reads no calls out of a Mistral model's answer."""
     if named:
         return profile_named(named)
-    if settings.base_url or is_devstral(settings):
+    if settings.base_url or settings.engine == "vllm" or is_devstral(settings):
         return DEVSTRAL
+    if settings.engine == "transformers":
+        return SMALL
     reference = resolve(settings.model)
     return profile_named(reference.profile) if isinstance(reference, CatalogueEntry) else SMALL
 
@@ -117,7 +137,7 @@ async def upstream_of(settings: Settings) -> AsyncGenerator["Upstream"]:
 
 def is_devstral(settings: Settings) -> bool:
     """Whether the embedded engine runs a model with Devstral's vocabulary. Raises ModelError when it cannot be read."""
-    if settings.base_url:
+    if settings.base_url or settings.engine != "llama.cpp":
         return False
     path = ModelStore(settings.data_dir / "models").find(resolve(settings.model))
     return path is not None and path.is_file() and has_devstrals_tokens(path)

@@ -1,4 +1,4 @@
-"""`patchwright engine`: list the engines that run, stop them, read their logs."""
+"""`patchwright engine`: install engines, list those that run, stop them, read their logs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,41 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from patchwright.engines.base import ServedName
+from patchwright.engines.recipe import PYTORCH_CPU_INDEX, Device
+
 if TYPE_CHECKING:
     from patchwright.engines.running import RunningEngine
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="List and stop running engines, read their logs.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Install engines, list and stop those that run, read their logs."
+)
+
+
+TABLE_WIDTH = 120
+
+
+@app.command()
+def install(
+    name: Annotated[ServedName, typer.Argument(help="The engine; llama.cpp is there already.")],
+    device: Annotated[
+        Device | None, typer.Option(help="Default: cuda where NVIDIA's driver is installed, else cpu.")
+    ] = None,
+    torch_index: Annotated[
+        str, typer.Option(help="Where PyTorch comes from when your own package index does not have it.")
+    ] = PYTORCH_CPU_INDEX,
+) -> None:
+    """Install an engine into an environment of its own, under the data directory. Takes minutes and gigabytes."""
+    import asyncio
+
+    from patchwright.config import load_settings
+    from patchwright.engines.installation import Installation
+    from patchwright.engines.recipe import device_here, recipe
+
+    installation = Installation(load_settings().data_dir / "engines", name)
+    wanted = recipe(name, device or device_here())
+    asyncio.run(installation.install(wanted, torch_index, lambda step: typer.echo(step, err=True)))
+    typer.echo(installation.directory)
 
 
 @app.command()
@@ -68,10 +99,13 @@ def _print_table(engines: list[RunningEngine]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("engine", "pid", "window", "kv", "slots", "threads", "memory", "unused", "ends after", box=None)
+    table = Table(
+        "name", "engine", "pid", "window", "kv", "slots", "threads", "memory", "unused", "ends after", box=None
+    )
     for engine in engines:
         table.add_row(
             engine.id,
+            engine.engine,
             str(engine.pid),
             f"{engine.context_tokens}",
             engine.kv_type,
@@ -81,7 +115,8 @@ def _print_table(engines: list[RunningEngine]) -> None:
             _duration(engine.unused_s),
             _duration(engine.idle_s),
         )
-    Console(soft_wrap=True).print(table)
+    # A narrow terminal breaks lines; rich would squeeze the columns.
+    Console(soft_wrap=True, width=max(Console().width, TABLE_WIDTH)).print(table)
 
 
 def _duration(seconds: float) -> str:

@@ -21,7 +21,7 @@ COMMANDS = {
     "eval": "measure models and scaffolds on benchmarks",
     "serve": "serve a model to agents and SDKs behind one OpenAI-compatible endpoint",
     "keys": "make, list and revoke the keys of that endpoint",
-    "engine": "list and stop running engines, read their logs",
+    "engine": "install engines, list and stop those that run, read their logs",
     "doctor": "check that this machine has what Patchwright needs",
 }
 """Each is a Typer app named `app` in the module of its name in this package."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchwright.cli import checkpoints
+from patchwright.cli import checkpoints, model_exports
 
 if TYPE_CHECKING:
     from patchwright.models.gguf_file import GgufInfo
@@ -111,6 +111,8 @@ app.command("strip-vision")(checkpoints.strip_vision)
 app.command()(checkpoints.merge)
 app.command("export-adapter")(checkpoints.export_adapter)
 app.command("make-tiny")(checkpoints.make_tiny)
+app.command("export-ollama")(model_exports.export_ollama)
+app.command("export-lmstudio")(model_exports.export_lmstudio)
 
 
 def _store() -> ModelStore:

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from patchwright.cli.model_views import WHOLE_LINES, gigabytes
-from patchwright.engines.launch import CONTEXT_TOKENS, MEMORY_SHARE, REPACK
+from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS, MEMORY_SHARE, REPACK
 from patchwright.errors import ConfigError
 from patchwright.models.gguf_file import GgufInfo
 from patchwright.models.memory import KvType, MemoryPlan, largest_context, plan_memory

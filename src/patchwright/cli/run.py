@@ -21,7 +21,7 @@ from patchwright.cli.permission import AskOnTerminal
 from patchwright.cli.stream import followed
 from patchwright.cli.views import JsonView, LiveView, PlainView, View
 from patchwright.config import Settings, load_settings
-from patchwright.engines.base import Engine
+from patchwright.engines.base import Engine, EngineName
 from patchwright.errors import ConfigError, RecordError
 from patchwright.repo.work_tree import files_of, find_work_tree
 from patchwright.sandbox.kinds import SandboxKind
@@ -54,7 +54,8 @@ def run(
         str | None, typer.Option(help="Exits with 0 when all is well; the run is done only when it does.")
     ] = None,
     patch: Annotated[Path | None, typer.Option(help="Write the patch to this file as well.")] = None,
-    model: Annotated[str | None, typer.Option(help="See `patchwright model list`; or a .gguf file.")] = None,
+    model: Annotated[str | None, typer.Option(help="See `patchwright model list`; or a file, a directory.")] = None,
+    engine: Annotated[EngineName | None, typer.Option(help="What runs the model.")] = None,
     base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible endpoint to use instead.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="The variable that holds the endpoint's key.")] = None,
     profile: Annotated[str | None, typer.Option(help="devstral or small; by default what suits the model.")] = None,
@@ -75,7 +76,7 @@ def run(
     The work tree keeps the changes; `patchwright undo` takes them back. Exit codes: 0 done, 2 usage,
     3 infrastructure, 4 limit reached, 5 refused, 130 interrupted.
     """
-    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    settings = load_settings(model=model, engine=engine, base_url=base_url, api_key_env=api_key_env)
     given = {"steps": max_steps, "time_s": time_limit, "tokens": max_tokens}
     limits = settings.limits.model_copy(update={name: value for name, value in given.items() if value is not None})
     options = Options(

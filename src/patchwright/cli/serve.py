@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from patchwright.engines.base import EngineName
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
@@ -19,13 +21,14 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def serve(
-    model: Annotated[str | None, typer.Option(help="A model's name, a .gguf file, hf:owner/repo/file.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model's name, a file or directory, hf:owner/repo/file.")] = None,
+    engine: Annotated[EngineName | None, typer.Option(help="What runs the model.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Somebody else's endpoint, instead of an engine here.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="The variable that holds that endpoint's key.")] = None,
     host: Annotated[str | None, typer.Option(help="Where to listen. Any but loopback asks for keys.")] = None,
     port: Annotated[int | None, typer.Option(help="0: one that is free.")] = None,
     queue: Annotated[int | None, typer.Option(help="Requests that may wait.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Answers that --base-url is asked for at once.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Answers that other engines are asked for at once.")] = None,
     system_prompt: Annotated[str | None, typer.Option(help="A file: for conversations that bring none.")] = None,
     allow_host: Annotated[list[str] | None, typer.Option(help="A name that the server may be called by.")] = None,
     allow_origin: Annotated[list[str] | None, typer.Option(help="A web page that may use the server.")] = None,
@@ -39,7 +42,7 @@ def serve(
 
     from patchwright.config import load_settings
 
-    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    settings = load_settings(model=model, engine=engine, base_url=base_url, api_key_env=api_key_env)
     given = {
         "host": host,
         "port": port,
@@ -64,7 +67,8 @@ async def _serve(settings: Settings, serve: ServeSettings) -> None:
     guard = _guard(settings, serve)
     with _listening(serve.host, serve.port) as listener:
         async with upstream_of(settings) as upstream:
-            slots = serve.concurrency if settings.base_url else settings.engine.slots
+            embedded = settings.engine == "llama.cpp" and not settings.base_url
+            slots = settings.llama_cpp.slots if embedded else serve.concurrency
             limits = Limits(body_bytes=serve.body_bytes, answers=slots)
             gateway = Gateway(upstream, FairQueue(slots, serve.queue), limits, _system_prompt(serve))
             config = uvicorn.Config(gateway_app(gateway, guard), log_level="warning", access_log=False, lifespan="off")

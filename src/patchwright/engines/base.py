@@ -1,8 +1,13 @@
 """The Engine protocol: start or find a server, and say where it is."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from patchwright.schema.endpoint import Endpoint
+
+ServedName = Literal["vllm", "transformers"]
+"""The engines that are programs in an environment of their own."""
+
+EngineName = Literal["llama.cpp", "vllm", "transformers"]
 
 
 class Engine(Protocol):

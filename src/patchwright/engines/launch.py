@@ -1,59 +1,19 @@
-"""A launch: everything that llama.cpp is started with, chosen from the settings, the model and the machine."""
+"""A launch: everything that an engine is started with, every choice made, nothing left to the machine."""
 
 from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, SecretStr, field_serializer
+from pydantic import Field, SecretStr, TypeAdapter, field_serializer
 
-from patchwright.errors import EngineError
-from patchwright.models.gguf_file import GgufInfo
-from patchwright.models.memory import KvType, largest_context, plan_memory
+from patchwright.engines.base import ServedName
+from patchwright.models.memory import KvType
 from patchwright.schema.record import Record
-
-CONTEXT_TOKENS = 32768
-"""Chosen when the settings name none: an agent's run fits into it, and a longer window costs memory."""
-
-LEAST_CONTEXT_TOKENS = 4096
-"""Below this an agent cannot hold its instructions and one file."""
-
-MEMORY_SHARE = 0.9
-"""Of the machine's memory; the rest is for the agent and for the tests that it runs."""
-
-REPACK = False
-"""Whether the weights are copied into an order that suits the CPU: a twentieth faster, for two fifths more memory."""
 
 GB = 1e9
 
 
-class LlamaCppSettings(Record):
-    """What a user can say about the embedded engine. None: chosen from the machine and the memory plan."""
-
-    context_tokens: int | None = Field(default=None, ge=256)
-    """The window in tokens, prompt and answer together; requests at the same time share it."""
-
-    kv_type: KvType | None = None
-    """How the KV cache is stored: f16, or q8_0 in half the memory."""
-
-    threads: int | None = Field(default=None, ge=1)
-    """Threads that compute; by default one for each physical core."""
-
-    slots: int = Field(default=4, ge=1, le=64)
-    """Requests, or answers to one request, that are worked on at once. They share the window."""
-
-    idle_s: float = Field(default=900, gt=0)
-    """Seconds without a request after which the engine ends and gives its memory back."""
-
-    cache_ram_mib: int = Field(default=1024, ge=0)
-    """Memory in MiB for conversations that lost their slot to another; 0 turns this cache off."""
-
-    ngram_speculation: bool = True
-    """Guess the next tokens from what the conversation already says: faster on rewrites, and changes no token."""
-
-    start_timeout_s: float = Field(default=300, gt=0)
-    """Seconds that loading the model may take."""
-
-
 class Launch(Record):
-    """What llama.cpp is started with: every choice made, nothing left to the machine. Holds the key."""
+    """What is known of every engine. Holds the key."""
 
     id: str
     directory: Path
@@ -62,15 +22,14 @@ class Launch(Record):
     """The name that the endpoint serves the model under."""
     path: Path
     context_tokens: int
-    """For all slots together."""
-    kv_type: KvType
+    kv_type: KvType | Literal["bf16"]
     threads: int
     slots: int
-    cache_ram_mib: int
-    ngram_speculation: bool
-    repack: bool
+    """Requests, or answers to one request, that are worked on at once."""
     planned_bytes: int
     """Resident memory as planned, without the cache for conversations that lost their slot."""
+    streams: bool = True
+    """Whether it can answer piece by piece."""
     idle_s: float
     start_timeout_s: float
     api_key: SecretStr
@@ -86,44 +45,31 @@ class Launch(Record):
         return f"{window}, KV cache in {self.kv_type}, {self.threads} threads, {planned}"
 
 
-class Fit(Record):
-    """A window and a KV type, and the memory that they take with the weights."""
+class LlamaCppLaunch(Launch):
+    """llama.cpp in the process that watches it. The slots share the window."""
 
-    context_tokens: int
-    kv_type: KvType
-    planned_bytes: int
-
-
-def fit(info: GgufInfo, settings: LlamaCppSettings, memory_bytes: int) -> Fit:
-    """What fits into a machine with `memory_bytes`: rather a smaller KV cache than a shorter window.
-
-    A window that the settings name is never shortened. Raises EngineError when it is longer than the model's, or
-    when nothing fits.
-    """
-    wanted = settings.context_tokens or min(info.context_tokens, CONTEXT_TOKENS)
-    if wanted > info.context_tokens:
-        raise EngineError(
-            f"{info.name} has a window of {info.context_tokens} tokens, not {wanted}",
-            hint="name a shorter context, or none: then it is chosen",
-        )
-    budget_bytes = int(memory_bytes * MEMORY_SHARE)
-    kv_types: tuple[KvType, ...] = (settings.kv_type,) if settings.kv_type else ("f16", "q8_0")
-    for kv_type in kv_types:
-        planned_bytes = _planned_bytes(info, wanted, kv_type, settings.slots)
-        if planned_bytes <= budget_bytes:
-            return Fit(context_tokens=wanted, kv_type=kv_type, planned_bytes=planned_bytes)
-    kv_type = kv_types[-1]
-    longest = largest_context(info, budget_bytes, kv_type, settings.slots, repack=REPACK)
-    if settings.context_tokens or longest < min(LEAST_CONTEXT_TOKENS, wanted):
-        needed_bytes = _planned_bytes(info, settings.context_tokens or LEAST_CONTEXT_TOKENS, kv_type, settings.slots)
-        raise EngineError(
-            f"{info.name} needs {needed_bytes / GB:.1f} GB of memory; of this machine's {memory_bytes / GB:.1f} GB "
-            f"an engine may take {budget_bytes / GB:.1f}",
-            hint="take a smaller model or quantisation, or a shorter context; `patchwright model fit` shows what fits",
-        )
-    planned_bytes = _planned_bytes(info, longest, kv_type, settings.slots)
-    return Fit(context_tokens=longest, kv_type=kv_type, planned_bytes=planned_bytes)
+    engine: Literal["llama.cpp"] = "llama.cpp"
+    probe: Literal["/v1/models"] = "/v1/models"
+    """What is asked to see whether it answers us: /health is open to everybody."""
+    cache_ram_mib: int
+    ngram_speculation: bool
+    repack: bool
 
 
-def _planned_bytes(info: GgufInfo, context_tokens: int, kv_type: KvType, slots: int) -> int:
-    return plan_memory(info, context_tokens, kv_type, slots, repack=REPACK).total_bytes
+class ServedLaunch(Launch):
+    """A program of its own environment that serves OpenAI's protocol, behind a gate that asks for the key."""
+
+    engine: ServedName
+    probe: Literal["/health"] = "/health"
+    """Behind the gate no route is open; transformers cannot list models where Hugging Face has no cache."""
+    command: tuple[str, ...]
+    """What is run, without the address."""
+    address: Literal["uds", "port"]
+    """The option by which it is told where to listen: `--uds FILE`, in a directory that is the owner's alone, or
+    `--port NUMBER` on loopback."""
+    variables: dict[str, str]
+    """What it finds in its environment beside the starter's own."""
+
+
+AnyLaunch: TypeAlias = Annotated[LlamaCppLaunch | ServedLaunch, Field(discriminator="engine")]
+LAUNCH: TypeAdapter[LlamaCppLaunch | ServedLaunch] = TypeAdapter(AnyLaunch)

@@ -1,4 +1,4 @@
-"""What llama.cpp's log says about a model that it could not load."""
+"""What an engine's log says about a model that it could not load."""
 
 import re
 
@@ -7,6 +7,8 @@ _REASONS = (
     re.compile(r"(?P<reason>failed to allocate .+|unable to allocate .+|.*not enough memory.*)"),
     re.compile(r" E (?:\S+\s+)?\S+: (?P<reason>.+)"),
     re.compile(r"^(?P<reason>\w*Error: .+)", re.MULTILINE),
+    # One of vLLM's processes.
+    re.compile(r"^\(\w+ pid=\d+\) .*?[\s\]](?P<reason>\w*Error: .+)", re.MULTILINE),
 )
 """The most telling kind of line first."""
 

@@ -1,12 +1,17 @@
 """Somebody else's endpoint behind the Engine protocol: a server in the next room, Ollama, vLLM, a hosted API."""
 
+import logging
+
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from patchwright.engines.providers import Window, find_window
 from patchwright.errors import EngineError
-from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.endpoint import Dialect, Endpoint
 
 TIMEOUT_S = 5.0
+
+logger = logging.getLogger(__name__)
 
 
 class Remote:
@@ -20,24 +25,35 @@ class Remote:
         self._api_key = api_key
 
     async def connect(self) -> Endpoint:
-        """The endpoint, after it has listed the model.
+        """The endpoint, after it has listed the model. Says in the log when its window is short, or unknown.
 
         Raises EngineError when nothing answers, the key is refused, or the model is not served.
         """
-        model = self._choose(await self._served_models())
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, headers=self._headers()) as client:
+            model = self._choose(await self._served_models(client))
+            window = await self._window(client, model)
+        if window.warning:
+            logger.warning("%s", window.warning)
         return Endpoint(
             base_url=self._base_url,
             model=model.id,
             api_key=self._api_key,
-            context_tokens=model.window,
+            context_tokens=window.context_tokens,
             tokenizes=model.owned_by == "llamacpp" and self._base_url.endswith("/v1"),
+            dialect=_dialect(self._base_url),
         )
 
-    async def _served_models(self) -> "list[_Model]":
-        headers = {"Authorization": f"Bearer {self._api_key.get_secret_value()}"} if self._api_key else {}
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._api_key.get_secret_value()}"} if self._api_key else {}
+
+    async def _window(self, client: httpx.AsyncClient, model: "_Model") -> Window:
+        if model.window or not self._base_url.endswith("/v1"):
+            return Window(context_tokens=model.window)
+        return await find_window(client, self._base_url.removesuffix("/v1"), model.id)
+
+    async def _served_models(self, client: httpx.AsyncClient) -> "list[_Model]":
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
-                response = await client.get(f"{self._base_url}/models", headers=headers)
+            response = await client.get(f"{self._base_url}/models")
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise EngineError(
                 f"nothing answers at {self._base_url}: {str(error).lower() or 'timed out'}",
@@ -88,6 +104,11 @@ class _Model(BaseModel):
 
 class _Models(BaseModel):
     data: list[_Model]
+
+
+def _dialect(base_url: str) -> Dialect:
+    host = httpx.URL(base_url).host
+    return "mistral" if host == "mistral.ai" or host.endswith(".mistral.ai") else "openai"
 
 
 def _parse(response: httpx.Response, base_url: str) -> list[_Model]:

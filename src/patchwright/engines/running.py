@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from patchwright.engines.base import EngineName
 from patchwright.engines.state import EngineFiles, EngineState, engines_directory
 from patchwright.errors import EngineError
 from patchwright.schema.record import Record
@@ -21,6 +23,7 @@ class RunningEngine(Record):
     """What a person wants to know of an engine. Says nothing of its key."""
 
     id: str
+    engine: EngineName
     model: str
     path: Path
     pid: int
@@ -118,6 +121,7 @@ def _describe(files: EngineFiles, state: EngineState, process: psutil.Process) -
     launch = state.launch
     return RunningEngine(
         id=launch.id,
+        engine=launch.engine,
         model=launch.model,
         path=launch.path,
         pid=state.pid,
@@ -127,9 +131,18 @@ def _describe(files: EngineFiles, state: EngineState, process: psutil.Process) -
         kv_type=launch.kv_type,
         threads=launch.threads,
         planned_bytes=launch.planned_bytes,
-        resident_bytes=process.memory_info().rss,
+        resident_bytes=_resident_bytes(process),
         running_s=time.time() - state.process_started_s,
         unused_s=files.unused_s(),
         idle_s=launch.idle_s,
         log=files.log,
     )
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    """Of the engine with all that it has started; pages that they share count for each."""
+    total = 0
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            total += each.memory_info().rss
+    return total

@@ -1,18 +1,16 @@
 """What is known of an engine on disk: how it was launched, where it answers, and whether it lives."""
 
-import fcntl
 import math
 import os
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import psutil
 from pydantic import ValidationError
 
-from patchwright.engines.launch import Launch
+from patchwright.engines.launch import AnyLaunch
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.record import Record
 
@@ -28,8 +26,8 @@ LOG_BYTES = 4_000_000
 class EngineState(Record):
     """One engine that was healthy when this was written. Holds the key: the file is for its owner alone."""
 
-    version: Literal[1] = 1
-    launch: Launch
+    version: Literal[2] = 2
+    launch: AnyLaunch
     pid: int
     process_started_s: float
     """When the process began, in seconds since the epoch: with the pid it names a process for good."""
@@ -54,7 +52,8 @@ class EngineState(Record):
             model=self.launch.model,
             api_key=self.launch.api_key,
             context_tokens=self.context_tokens,
-            tokenizes=True,
+            tokenizes=self.launch.engine == "llama.cpp",
+            streams=self.launch.streams,
         )
 
 
@@ -112,19 +111,6 @@ class EngineFiles:
             log.seek(start)
             return log.read().decode(errors="replace")
 
-    @contextmanager
-    def try_lock(self) -> Generator[int | None]:
-        """The descriptor that holds the lock, or None when somebody else has it.
-
-        The lock ends when the last copy of the descriptor is closed, so that a child which inherits it
-        goes on holding it when its parent dies.
-        """
-        descriptor = _for_owner(str(self.lock), os.O_RDWR | os.O_CREAT)
-        try:
-            yield descriptor if _lock(descriptor) else None
-        finally:
-            os.close(descriptor)
-
 
 def engines_directory(state_dir: Path) -> Path:
     """Where the engines' files are; made if need be, for the owner alone.
@@ -139,11 +125,3 @@ def engines_directory(state_dir: Path) -> Path:
 
 def _for_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

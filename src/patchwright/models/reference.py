@@ -13,7 +13,7 @@ HUB_PREFIX = "hf:"
 
 
 class LocalModel(Record):
-    """A GGUF file of the user's own. Patchwright reads it where it lies and never removes it."""
+    """A GGUF file or a directory of safetensors of the user's own, read where it lies and never removed."""
 
     path: Path
 
@@ -43,9 +43,9 @@ def resolve(text: str) -> ModelReference:
 
 
 def _local(path: Path) -> LocalModel:
-    if not path.is_file():
+    if not path.exists():
         raise ModelError(
-            f"{path}: there is no such file",
+            f"{path}: there is no such file or directory",
             hint=f"for a file on Hugging Face write {HUB_PREFIX}owner/repo/file.gguf",
         )
     return LocalModel(path=path.absolute())

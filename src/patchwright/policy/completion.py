@@ -1,7 +1,8 @@
-"""A streamed chat completion, put together from its chunks as they arrive."""
+"""A chat completion, put together from its chunks as they arrive, or from the whole."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from patchwright.errors import EngineError
 from patchwright.schema.messages import FinishReason, ToolCall, Usage
 
 
@@ -54,6 +55,16 @@ class Chunk(Wire):
     error: _Error | str | None = None
 
 
+class _WholeChoice(Wire):
+    message: _Delta = _Delta()
+    finish_reason: str | None = None
+
+
+class _Whole(Wire):
+    choices: list[_WholeChoice]
+    usage: WireUsage | None = None
+
+
 class Completion:
     """Collects chunks. `content` and `calls` are complete once `finish_reason` is set."""
 
@@ -97,6 +108,16 @@ class _PartialCall:
         self.id = self.id or piece.id or ""
         self.name = self.name or piece.function.name or ""
         self.arguments += piece.function.arguments or ""
+
+
+def read_whole(data: bytes) -> Chunk:
+    """A completion that was not streamed, as the only chunk of one. Raises EngineError when it is none."""
+    try:
+        whole = _Whole.model_validate_json(data)
+    except ValidationError:
+        raise EngineError(f"the endpoint sent what is no chat completion: {data[:200]!r}") from None
+    choices = [_Choice(delta=choice.message, finish_reason=choice.finish_reason) for choice in whole.choices]
+    return Chunk(choices=choices, usage=whole.usage)
 
 
 def usage_of(wire: WireUsage) -> Usage:

@@ -10,8 +10,9 @@ from patchwright.chat.calling import CALLING
 from patchwright.chat.calls import with_ids
 from patchwright.errors import EngineError
 from patchwright.policy.answers import read_answers
-from patchwright.policy.completion import Chunk, Completion
+from patchwright.policy.completion import Chunk, Completion, read_whole
 from patchwright.policy.connection import Connect, Connection
+from patchwright.policy.dialect import in_mistrals_dialect
 from patchwright.schema.messages import Answers, Delta, Json, Reply, Request, Sampling, TextDelta
 
 _COMPLETIONS = "/v1/chat/completions"
@@ -42,9 +43,7 @@ class OpenAIPolicy:
         calling = CALLING[request.calling]
         shown = 0
         async with AsyncExitStack() as stack:
-            async for chunk in self._chunks(
-                await self._connection.events(stack, _COMPLETIONS, _body(request, self.name))
-            ):
+            async for chunk in await self._asked(stack, request):
                 completion.add(chunk)
                 text = calling.shown(completion.content)
                 if len(text) > shown:
@@ -54,12 +53,12 @@ class OpenAIPolicy:
 
     async def answers(self, request: Request, n: int) -> Answers:
         """Endpoints that know no `n` are asked as often as it takes. Raises EngineError."""
-        body = {key: value for key, value in _body(request, self.name).items() if key not in _STREAMING}
+        body = _whole(_body(request, self.name))
         found = Answers(answers=())
         while (missing := n - len(found.answers)) > 0:
             seeded = {} if request.sampling.seed is None else {"seed": request.sampling.seed + len(found.answers)}
             asked = body | seeded | {"n": missing, "logprobs": True}
-            more = read_answers(await self._connection.post(_COMPLETIONS, asked))
+            more = read_answers(await self._connection.post(_COMPLETIONS, self._in_dialect(asked)))
             found = Answers(answers=found.answers + more.answers, usage=found.usage + more.usage)
         return found
 
@@ -70,6 +69,15 @@ class OpenAIPolicy:
             return -(-len(text.encode()) // BYTES_PER_TOKEN)
         answer = await self._connection.post("/tokenize", {"content": text}, attempts=1)
         return len(_Tokens.model_validate_json(answer).tokens)
+
+    async def _asked(self, stack: AsyncExitStack, request: Request) -> AsyncIterator[Chunk]:
+        body = self._in_dialect(_body(request, self.name))
+        if self._connection.endpoint.streams:
+            return self._chunks(await self._connection.events(stack, _COMPLETIONS, body))
+        return _only(read_whole(await self._connection.post(_COMPLETIONS, _whole(body))))
+
+    def _in_dialect(self, body: Json) -> Json:
+        return in_mistrals_dialect(body) if self._connection.endpoint.dialect == "mistral" else body
 
     async def _chunks(self, events: AsyncIterator[str]) -> AsyncIterator[Chunk]:
         finished = False
@@ -91,6 +99,14 @@ def _body(request: Request, model: str) -> Json:
     body = CALLING[request.calling].body(request)
     options = {"model": model, "stream": True, "stream_options": {"include_usage": True}}
     return body | options | _sampling(request.sampling)
+
+
+def _whole(body: Json) -> Json:
+    return {key: value for key, value in body.items() if key not in _STREAMING}
+
+
+async def _only(chunk: Chunk) -> AsyncIterator[Chunk]:
+    yield chunk
 
 
 def _sampling(sampling: Sampling) -> Json:

@@ -1,13 +1,14 @@
 """An engine that renders conversations and reads calls by itself: its own chat completions, passed on."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 
 from pydantic import TypeAdapter, ValidationError
 
 from patchwright.errors import EngineError
 from patchwright.policy.connection import Connection, EngineBusy, EngineFailed, EngineRefused
+from patchwright.policy.dialect import in_mistrals_dialect
 from patchwright.schema.messages import Json
 from patchwright.serving.body import ChatBody
 from patchwright.serving.problems import BUSY, ENGINE, INVALID, TOO_LONG, UNAVAILABLE, Problem
@@ -41,16 +42,28 @@ class OpenAIUpstream:
         return await is_ready(self._connection)
 
     async def _chunks(self, route: str, body: Json) -> AsyncGenerator[Json]:
-        asked = body | {"model": self.model, "stream": True, "stream_options": {"include_usage": True}}
         try:
             async with AsyncExitStack() as stack:
-                async for data in await self._connection.events(stack, route, asked):
+                async for data in await self._asked(stack, route, body | {"model": self.model}):
                     if data == _DONE:
                         return
                     yield _chunk(data)
         except EngineError as error:
             raise problem_of(error) from None
         raise Problem(ENGINE, "the engine ended its answer in the middle")
+
+    async def _asked(self, stack: AsyncExitStack, route: str, body: Json) -> AsyncIterator[str]:
+        """The data of a stream's events, also where the endpoint answers only as a whole."""
+        endpoint = self._connection.endpoint
+        streaming = {"stream": True, "stream_options": {"include_usage": True}}
+        asked = {name: value for name, value in body.items() if name not in streaming}
+        if endpoint.streams:
+            asked |= streaming
+        if endpoint.dialect == "mistral":
+            asked = in_mistrals_dialect(asked)
+        if endpoint.streams:
+            return await self._connection.events(stack, route, asked)
+        return _as_events(await self._connection.post(route, asked))
 
 
 async def is_ready(connection: Connection) -> bool:
@@ -77,6 +90,17 @@ def problem_of(error: EngineError) -> Problem:
             return Problem(ENGINE, str(error))
         case _:
             return Problem(UNAVAILABLE, str(error))
+
+
+async def _as_events(answer: bytes) -> AsyncIterator[str]:
+    whole = _chunk(answer.decode(errors="replace"))
+    for choice in whole.get("choices") or ():
+        message: Json = choice.pop("message", None) or {}
+        calls = [{"index": number} | call for number, call in enumerate(message.get("tool_calls") or ())]
+        delta = message | {"tool_calls": calls} if calls else message
+        yield json.dumps({"choices": [choice | {"delta": delta}]})
+    yield json.dumps({"choices": [], "usage": whole.get("usage")})
+    yield _DONE
 
 
 def _chunk(data: str) -> Json:

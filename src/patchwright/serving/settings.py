@@ -15,7 +15,7 @@ class ServeSettings(Record):
     """0: one that is free."""
 
     concurrency: int = Field(default=8, ge=1, le=1024)
-    """Answers that somebody else's endpoint is asked for at once. The embedded engine has as many as it has slots."""
+    """Answers that other engines and endpoints are asked for at once. The embedded one has as many as it has slots."""
 
     queue: int = Field(default=64, ge=0, le=100_000)
     """Requests that may wait; the next one is told to come back later."""

@@ -50,11 +50,11 @@ def main() -> None:
     from pydantic import SecretStr
     from xllamacpp import CommonAdapterLoraInfo, Server
 
-    from patchwright.engines.child import server_params
-    from patchwright.engines.launch import Launch
+    from patchwright.engines.launch import LlamaCppLaunch
+    from patchwright.engines.llama_cpp_server import server_params
 
     ids = json.load(sys.stdin)
-    launch = Launch(
+    launch = LlamaCppLaunch(
         id="reference",
         directory=Path(),
         model="reference",

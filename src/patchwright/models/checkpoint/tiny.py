@@ -1,7 +1,9 @@
-"""Checkpoints with Devstral's architecture and tokenizer and random weights: small enough for any machine."""
+"""Checkpoints with Devstral's architecture and tokenizer, small enough for any machine: random, or saying one thing."""
 
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,30 @@ def random_checkpoint(decoder: Decoder, *, seed: int) -> Checkpoint:
     """The weights follow from the seed and the tensor's name."""
     tensors = {name: _random(name, shape, seed) for name, shape in decoder.shapes().items()}
     return Checkpoint("mistral", Path("random weights"), decoder, tensors, tekken=devstral_tekken())
+
+
+def scripted_checkpoint(decoder: Decoder, script: Sequence[int], *, seed: int) -> Checkpoint:
+    """A model that says `script`, token after token, once a prompt ends with the first of it, whatever came before.
+
+    What the layers add is nothing, and the output looks up who follows whom: no token but the last may come twice. With
+    it an engine can be seen to parse what a trained model would have said.
+    """
+    tensors = dict(random_checkpoint(decoder, seed=seed).tensors)
+    for name, shape in decoder.shapes().items():
+        if name.endswith((".wo.weight", ".w2.weight")):
+            tensors[name] = _constant(name, np.zeros(shape, FLOATS["BF16"]))
+        elif name.endswith("norm.weight"):
+            tensors[name] = _constant(name, np.ones(shape, FLOATS["BF16"]))
+    embeddings = tensors["tok_embeddings.weight"]
+    output = np.zeros(embeddings.shape, FLOATS["BF16"])  # [V, D]
+    for token, following in pairwise(script):
+        output[following] = embeddings.read(token, token + 1)[0]
+    tensors["output.weight"] = _constant("output.weight", output)
+    return Checkpoint("mistral", Path("scripted weights"), decoder, tensors, tekken=devstral_tekken())
+
+
+def _constant(name: str, numbers: Rows) -> Tensor:
+    return Tensor(name, numbers.shape, "BF16", lambda start, stop: numbers[start:stop])
 
 
 def _random(name: str, shape: tuple[int, ...], seed: int) -> Tensor:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from patchwright.engines.launch import MEMORY_SHARE, REPACK, Fit, LlamaCppSettings, fit
+from patchwright.engines.llama_cpp_settings import MEMORY_SHARE, REPACK, Fit, LlamaCppSettings, fit
 from patchwright.errors import EngineError
 from patchwright.models.gguf_file import GgufInfo, read_gguf
 from patchwright.models.memory import KvType, plan_memory

@@ -1,0 +1,163 @@
+"""vLLM, with the flags that Devstral's model card gives."""
+
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from patchwright.engines.installation import Installation
+from patchwright.engines.launch import ServedLaunch
+from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS
+from patchwright.engines.recipe import Recipe
+from patchwright.engines.starting import brought_up, engine_id
+from patchwright.engines.state import EngineFiles
+from patchwright.engines.weights import Weights, read_weights
+from patchwright.errors import EngineError, ModelError
+from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.record import Record
+
+GIB = 1 << 30
+
+TOKENIZER_FLAGS = ("--tokenizer_mode", "mistral")
+FORMAT_FLAGS = ("--config_format", "mistral", "--load_format", "mistral")
+TOOL_FLAGS = ("--tool-call-parser", "mistral", "--enable-auto-tool-choice")
+"""All from the model card of mistralai/Devstral-Small-2507, "vLLM (recommended)"."""
+
+_PRIVATE = {
+    # Its own processes talk to each other by TCP, on this machine's first address unless they are told otherwise.
+    "VLLM_HOST_IP": "127.0.0.1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+class VllmSettings(Record):
+    """What a user can say about vLLM."""
+
+    context_tokens: int | None = Field(default=None, ge=256)
+    """The window in tokens, prompt and answer together; by default 32768, or the model's own if that is shorter."""
+
+    tensor_parallel: int = Field(default=1, ge=1)
+    """GPUs, or on a CPU processes, that share the model's matrices."""
+
+    slots: int = Field(default=16, ge=1)
+    """Requests, or answers to one request, that are worked on at once."""
+
+    kv_cache_gib: int | None = Field(default=None, ge=1)
+    """On a CPU, GiB for the KV cache of each process; by default what one full window takes. On a GPU vLLM fills it."""
+
+    idle_s: float = Field(default=900, gt=0)
+    """Seconds without a request after which the engine ends and gives its memory back."""
+
+    start_timeout_s: float = Field(default=900, gt=0)
+    """Seconds that loading the model may take."""
+
+
+class Vllm:
+    """A directory of weights served by vLLM, one engine for each directory and settings."""
+
+    name = "vllm"
+
+    def __init__(
+        self, model: Path, settings: VllmSettings, state_dir: Path, installation: Installation, model_name: str
+    ) -> None:
+        self._path = model.absolute()
+        self._settings = settings
+        self._state_dir = state_dir
+        self._installation = installation
+        self._model_name = model_name
+
+    async def connect(self) -> Endpoint:
+        """The endpoint of the running engine, or of one that is started now.
+
+        Raises EngineError when vLLM is not installed, cannot run the model, or is not ready in time.
+        """
+        installed = self._installation.installed()
+        try:
+            weights = read_weights(self._path)
+        except ModelError as error:
+            raise EngineError(str(error), hint=error.hint) from error
+        settings = self._settings.model_dump_json(exclude={"idle_s", "start_timeout_s"})
+        identifier = engine_id(self._model_name, self.name, str(self._path), settings, installed.packages)
+        return await brought_up(
+            identifier,
+            self._state_dir,
+            lambda files: self._launch(files, weights, installed),
+            self._settings.start_timeout_s,
+        )
+
+    def _launch(self, files: EngineFiles, weights: Weights, installed: Recipe) -> ServedLaunch:
+        context_tokens = window(weights, self._settings.context_tokens)
+        command = flags(weights, self._settings, context_tokens, self._model_name)
+        on_cpu = installed.device == "cpu"
+        kv_gib = self._settings.kv_cache_gib or kv_cache_gib(weights, self._settings, context_tokens)
+        return ServedLaunch(
+            engine="vllm",
+            id=files.id,
+            directory=files.state.parent,
+            model=self._model_name,
+            path=self._path,
+            context_tokens=context_tokens,
+            kv_type="bf16",
+            threads=len(_cores()),
+            slots=self._settings.slots,
+            planned_bytes=weights.size_bytes + kv_gib * GIB * self._settings.tensor_parallel,
+            idle_s=self._settings.idle_s,
+            start_timeout_s=self._settings.start_timeout_s,
+            api_key=SecretStr(secrets.token_urlsafe(32)),
+            command=(
+                *(str(self._installation.program(installed.program)), "serve", str(self._path), *command),
+                *(("--enforce-eager",) if on_cpu else ()),
+            ),
+            address="uds",
+            variables=_PRIVATE | (cpu_variables(kv_gib, self._settings.tensor_parallel, _cores()) if on_cpu else {}),
+        )
+
+
+def flags(weights: Weights, settings: VllmSettings, context_tokens: int, model_name: str) -> tuple[str, ...]:
+    """The model card's, and what is chosen here."""
+    return (
+        *(TOKENIZER_FLAGS if weights.format == "mistral" or weights.tekken else ()),
+        *(FORMAT_FLAGS if weights.format == "mistral" else ()),
+        *TOOL_FLAGS,
+        *("--tensor-parallel-size", str(settings.tensor_parallel)),
+        *("--served-model-name", model_name),
+        *("--max-model-len", str(context_tokens)),
+        *("--max-num-seqs", str(settings.slots)),
+        "--enable-prompt-tokens-details",  # or it does not say how much of a prompt its cache held
+    )
+
+
+def window(weights: Weights, wanted: int | None) -> int:
+    """Raises EngineError when it is longer than the model's."""
+    if wanted and wanted > weights.context_tokens:
+        raise EngineError(
+            f"the model has a window of {weights.context_tokens} tokens, not {wanted}",
+            hint="name a shorter context, or none: then it is chosen",
+        )
+    return wanted or min(weights.context_tokens, CONTEXT_TOKENS)
+
+
+def kv_cache_gib(weights: Weights, settings: VllmSettings, context_tokens: int) -> int:
+    """GiB of each process for one full window: at least one, which is the least that can be said."""
+    return max(1, -(-weights.kv_bytes_per_token * context_tokens // (GIB * settings.tensor_parallel)))
+
+
+def cpu_variables(kv_gib: int, tensor_parallel: int, cores: list[int]) -> dict[str, str]:
+    """vLLM's variables for the CPU: without the first it takes half of the machine's memory for its cache.
+
+    Alone it finds its cores by itself; two processes are given a share each, or both would compute on all of them.
+    """
+    variables = {"VLLM_CPU_KVCACHE_SPACE": str(kv_gib)}
+    if tensor_parallel == 1:
+        return variables
+    share = max(1, len(cores) // tensor_parallel)
+    shares = [cores[rank * share : (rank + 1) * share] or cores[-1:] for rank in range(tensor_parallel)]
+    return variables | {"VLLM_CPU_OMP_THREADS_BIND": "|".join(",".join(map(str, each)) for each in shares)}
+
+
+def _cores() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

@@ -1,0 +1,130 @@
+"""vLLM and transformers as they are installed, with a tiny model of Devstral's architecture that says one thing."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from patchwright.chat.mistral.tokens import MistralTokens
+from patchwright.config import load_settings
+from patchwright.engines.base import ServedName
+from patchwright.engines.installation import Installation
+from patchwright.engines.running import find_engine, running_engines, stop_engine
+from patchwright.engines.transformers import Transformers, TransformersSettings
+from patchwright.engines.vllm import Vllm, VllmSettings
+from patchwright.models.checkpoint.convert import convert
+from patchwright.models.checkpoint.tiny import scripted_checkpoint, tiny_decoder
+from patchwright.policy.openai import OpenAIPolicy
+from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.messages import Reply, Request, ToolSpec, UserMessage
+from tests.engines.asking import ask
+from tests.engines.waiting import has_ended, wait_until
+
+pytestmark = pytest.mark.engines
+
+QUESTION = [{"role": "user", "content": "Add [INST] one </s> to it."}]
+ADD = {
+    "type": "function",
+    "function": {
+        "name": "add",
+        "description": "Adds.",
+        "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+    },
+}
+ARGUMENTS = '{"a": 1}'
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory, tokens: MistralTokens) -> Path:
+    """A model that answers whatever is asked with one call, in both formats of safetensors."""
+    directory = tmp_path_factory.mktemp("models")
+    end_of_turn = tokens.prompt(Request(messages=(UserMessage(content="hi"),)))[-1]
+    answer = [tokens.tool_calls, *tokens.encoded("add"), tokens.args, *tokens.encoded(ARGUMENTS), tokens.end]
+    checkpoint = scripted_checkpoint(tiny_decoder(width=256, layers=2), [end_of_turn, *answer], seed=0)
+    convert(checkpoint, directory / "mistral", "mistral", "bf16", chat_template=None)
+    convert(checkpoint, directory / "hf", "hf", "bf16", chat_template=None)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    directory = tmp_path_factory.mktemp("state")
+    yield directory
+    for engine in running_engines(directory):
+        stop_engine(engine, directory)
+
+
+def installation(engine: ServedName) -> Installation:
+    found = Installation(load_settings().data_dir / "engines", engine)
+    if found.recipe() is None:
+        pytest.skip(f"{engine} is not installed: run script/test --engines")
+    return found
+
+
+async def vllm(models: Path, state_dir: Path, tensor_parallel: int) -> Endpoint:
+    settings = VllmSettings(context_tokens=4096, slots=4, tensor_parallel=tensor_parallel)
+    return await Vllm(models / "mistral", settings, state_dir, installation("vllm"), "tiny").connect()
+
+
+def called(answer: dict[str, Any]) -> tuple[str, Any]:
+    (call,) = answer["choices"][0]["message"]["tool_calls"]
+    return call["function"]["name"], json.loads(call["function"]["arguments"])
+
+
+async def test_vllm_reads_the_reference_tokens_and_parses_the_call(
+    models: Path, state_dir: Path, tokens: MistralTokens
+) -> None:
+    endpoint = await vllm(models, state_dir, 1)
+    answer = await ask(endpoint, QUESTION, 20, model="tiny", tools=[ADD], return_token_ids=True)
+    tool = ToolSpec.model_validate(ADD["function"])
+    asked = Request(messages=(UserMessage(content=QUESTION[0]["content"]),), tools=(tool,))
+    assert endpoint.context_tokens == 4096
+    assert answer["prompt_token_ids"] == tokens.prompt(asked)
+    assert called(answer) == ("add", {"a": 1})
+
+
+async def test_vllm_is_spoken_to_as_every_endpoint(models: Path, state_dir: Path) -> None:
+    endpoint = await vllm(models, state_dir, 1)
+
+    async def connect() -> Endpoint:
+        return endpoint
+
+    long = UserMessage(content="Add. " * 300)  # its cache on a CPU is kept in blocks of 128 tokens
+    request = Request(messages=(long,), tools=(ToolSpec.model_validate(ADD["function"]),))
+    async with OpenAIPolicy.connected(connect) as policy:
+        *_, reply = [delta async for delta in policy.stream(request)]
+        *_, again = [delta async for delta in policy.stream(request)]
+    assert isinstance(reply, Reply)
+    assert isinstance(again, Reply)
+    assert [(call.name, call.arguments) for call in reply.message.tool_calls] == [("add", ARGUMENTS)]
+    assert (reply.problem, reply.finish_reason) == (None, "tool_calls")
+    assert again.usage.cached_tokens > 0.5 * again.usage.prompt_tokens
+
+
+async def test_vllm_in_two_processes_says_the_same_and_ends_whole(models: Path, state_dir: Path) -> None:
+    for engine in running_engines(state_dir):
+        stop_engine(engine, state_dir)
+    endpoint = await vllm(models, state_dir, 2)
+    assert called(await ask(endpoint, QUESTION, 20, model="tiny", tools=[ADD])) == ("add", {"a": 1})
+    watcher = psutil.Process(find_engine(state_dir, "tiny").pid)
+    processes = [watcher, *watcher.children(recursive=True)]
+    stop_engine(find_engine(state_dir, "tiny"), state_dir)
+    wait_until(lambda: all(map(has_ended, processes)))
+    assert len(processes) >= 5
+
+
+async def test_transformers_answers(models: Path, state_dir: Path) -> None:
+    installed = installation("transformers")
+    endpoint = await Transformers(models / "hf", TransformersSettings(), state_dir, installed, "tiny-hf").connect()
+
+    async def connect() -> Endpoint:
+        return endpoint
+
+    async with OpenAIPolicy.connected(connect) as policy:
+        *_, reply = [delta async for delta in policy.stream(Request(messages=(UserMessage(content="Add."),)))]
+    assert isinstance(reply, Reply)
+    assert ARGUMENTS in reply.message.content
+    assert (endpoint.context_tokens, endpoint.streams) == (131072, False)
