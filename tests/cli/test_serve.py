@@ -89,7 +89,7 @@ def test_what_cannot_be_served_is_said_before_a_model_is_loaded(environment: dic
     assert missing.returncode == 3
 
 
-@pytest.mark.parametrize(("devstral", "examples", "cases"), [(False, 1000, 2000), (True, 60, 100)])
+@pytest.mark.parametrize(("devstral", "examples", "cases"), [(False, 250, 500), (True, 40, 60)])
 def test_no_request_that_its_description_allows_or_forbids_ends_in_a_5xx(
     environment: dict[str, str], tiny_devstral: Path, tmp_path: Path, devstral: bool, examples: int, cases: int
 ) -> None:

@@ -138,8 +138,8 @@ async def test_a_call_that_is_cut_off_is_an_error_and_no_call(engine: LlamaCpp, 
     async with gateway(engine, tokens) as client:
         whole = await client.post(CHAT, json=body)
         *_, last = await streamed(client, body)
-    assert whole.status_code == 502
-    assert whole.json()["error"]["code"] == last["error"]["code"] == "malformed_answer"
+    assert whole.status_code == 400
+    assert whole.json()["error"]["code"] == last["error"]["code"] == "max_tokens_reached"
     assert "ask with a larger max_tokens" in last["error"]["message"]
 
 

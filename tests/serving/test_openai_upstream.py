@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from patchwright.policy.connection import Connection
+from patchwright.schema.endpoint import Endpoint
 from patchwright.serving.openai_upstream import OpenAIUpstream
 from tests.policy.http_server import HttpServer, call_piece, content, serving, status, stream
 from tests.serving.served import gateway_for, served
@@ -47,6 +48,37 @@ async def test_fields_that_the_gateway_does_not_know_reach_the_engine() -> None:
         await client.post(CHAT, json=body)
     (sent,) = engine.bodies
     assert sent == body | {"stream": True, "stream_options": {"include_usage": True}}
+
+
+async def test_calls_in_the_history_reach_the_engine_as_templates_take_them() -> None:
+    """llama.cpp answers 500 to a call without its type, and to arguments that are no JSON."""
+    call = {"id": "c1", "function": {"name": "ls", "arguments": "{broken"}}
+    messages = [*BODY["messages"], {"role": "assistant", "content": None, "tool_calls": [call]}, *BODY["messages"]]
+    async with gateway(stream(content("x"), END)) as (client, engine):
+        await client.post(CHAT, json={"messages": messages})
+    (sent,) = engine.bodies[0]["messages"][1]["tool_calls"]
+    function = {"name": "ls", "arguments": '{"malformed": "{broken"}'}
+    assert sent == {"id": "c1", "type": "function", "function": function}
+
+
+async def test_an_endpoint_that_cannot_stream_is_asked_for_the_whole() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "ls", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "Hello", "tool_calls": [call]}
+    whole = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": USAGE["usage"]}
+    async with serving(status(200, whole)) as engine:
+
+        async def connect() -> Endpoint:
+            return (await engine.connect()).model_copy(update={"streams": False})
+
+        async with (
+            Connection.opened(connect) as connection,
+            served(gateway_for(OpenAIUpstream(connection))) as client,
+        ):
+            answer = (await client.post(CHAT, json=BODY | {"stream": False})).json()
+            pieces = (await client.post(CHAT, json=BODY | {"stream": True})).text
+    assert (answer["choices"][0]["message"]["tool_calls"], answer["usage"]) == ([call], USAGE["usage"])
+    assert '"content": "Hello"' in pieces
+    assert "stream" not in engine.bodies[0]
 
 
 async def test_usage_is_streamed_only_to_who_asks_for_it() -> None:
@@ -93,6 +125,7 @@ async def test_an_answer_that_breaks_off_is_an_error() -> None:
     ("said", "told", "code"),
     [
         (400, 400, "invalid_request"),
+        (422, 400, "invalid_request"),
         (401, 502, "engine_failed"),
         (500, 502, "engine_failed"),
     ],

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from patchwright.schema.messages import Json, Usage
 from patchwright.serving.body import ChatBody, NamedChoice
-from patchwright.serving.problems import MALFORMED, Problem
+from patchwright.serving.problems import CUT_OFF, MALFORMED, Problem
 
 
 def chunk(delta: Json, *, index: int = 0, finish_reason: str | None = None, logprobs: Json | None = None) -> Json:
@@ -124,8 +124,9 @@ class _Choice:
             self._refuse("no tool was called, although tool_choice asks for it")
 
     def _refuse(self, message: str) -> None:
-        cut = " (the answer ended at its limit of tokens: ask with a larger max_tokens)"
-        raise Problem(MALFORMED, message + (cut if self._finish_reason == "length" else ""))
+        if self._finish_reason == "length":
+            raise Problem(CUT_OFF, f"{message}; the answer ended at its limit of tokens: ask with a larger max_tokens")
+        raise Problem(MALFORMED, message)
 
     def _add_to_call(self, piece: Json) -> None:
         call = self._calls.setdefault(

@@ -6,10 +6,11 @@ from contextlib import AsyncExitStack
 
 from pydantic import TypeAdapter, ValidationError
 
+from patchwright.chat.calls import wire_call
 from patchwright.errors import EngineError
 from patchwright.policy.connection import Connection, EngineBusy, EngineFailed, EngineRefused
 from patchwright.policy.dialect import in_mistrals_dialect
-from patchwright.schema.messages import Json
+from patchwright.schema.messages import Json, ToolCall
 from patchwright.serving.body import ChatBody
 from patchwright.serving.problems import BUSY, ENGINE, INVALID, TOO_LONG, UNAVAILABLE, Problem
 
@@ -19,6 +20,8 @@ _DONE = "[DONE]"
 _NO_ROOM = "Context size has been exceeded"
 """What llama.cpp says when conversations that share a window do not fit into it together."""
 RETRY_S = 10.0
+_CLIENTS_FAULT = ("is not supported", "Failed to parse")
+"""In what llama.cpp answers with 500: pictures that the model cannot see, messages that its template cannot write."""
 _OBJECT: TypeAdapter[Json] = TypeAdapter(Json)
 
 
@@ -31,7 +34,11 @@ class OpenAIUpstream:
         self.context_tokens = connection.endpoint.context_tokens
 
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
-        async for chunk in self._chunks(_CHAT, body.model_dump(exclude_unset=True, by_alias=True)):
+        asked = body.model_dump(exclude_unset=True, by_alias=True)
+        for message in asked["messages"]:
+            if calls := message.get("tool_calls"):
+                message["tool_calls"] = [call | wire_call(_call(call)) for call in calls]
+        async for chunk in self._chunks(_CHAT, asked):
             yield chunk
 
     async def completion(self, body: Json) -> AsyncGenerator[Json]:
@@ -66,6 +73,10 @@ class OpenAIUpstream:
         return _as_events(await self._connection.post(route, asked))
 
 
+def _call(call: Json) -> ToolCall:
+    return ToolCall(id=call["id"], name=call["function"]["name"], arguments=call["function"].get("arguments", ""))
+
+
 async def is_ready(connection: Connection) -> bool:
     try:
         await connection.get("/v1/models")
@@ -83,6 +94,8 @@ def problem_of(error: EngineError) -> Problem:
         case EngineRefused(status=400) if "context" in str(error):
             return Problem(TOO_LONG, str(error))
         case EngineRefused(status=status) if 400 <= status < 500 and status not in {401, 403}:
+            return Problem(INVALID, str(error))
+        case EngineRefused() if any(words in str(error) for words in _CLIENTS_FAULT):
             return Problem(INVALID, str(error))
         case EngineBusy():
             return Problem(BUSY, str(error), retry_after_s=error.retry_after_s)

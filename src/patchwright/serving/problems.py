@@ -16,6 +16,8 @@ class Kind:
 
 INVALID = Kind(400, "invalid_request_error", "invalid_request")
 TOO_LONG = Kind(400, "invalid_request_error", "context_length_exceeded")
+CUT_OFF = Kind(400, "invalid_request_error", "max_tokens_reached")
+"""400 as OpenAI answers when an answer that has to be whole does not fit: the limit was the client's own."""
 NO_KEY = Kind(401, "invalid_request_error", "invalid_api_key")
 FORBIDDEN = Kind(403, "invalid_request_error", "forbidden")
 NO_MODEL = Kind(404, "invalid_request_error", "model_not_found")
