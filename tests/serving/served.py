@@ -17,8 +17,11 @@ from patchwright.serving.queue import FairQueue
 from patchwright.serving.upstream import Upstream
 
 
-def gateway_for(upstream: Upstream, *, slots: int = 4, waiting: int = 8, system: str | None = None) -> Gateway:
-    return Gateway(upstream, FairQueue(slots, waiting), Limits(answers=slots, body_bytes=200_000), system)
+def gateway_for(
+    upstream: Upstream, *, slots: int = 4, waiting: int = 8, system: str | None = None, patience_s: float = 10.0
+) -> Gateway:
+    limits = Limits(answers=slots, body_bytes=200_000, patience_s=patience_s)
+    return Gateway(upstream, FairQueue(slots, waiting), limits, system)
 
 
 @asynccontextmanager

@@ -46,6 +46,14 @@ def test_with_a_key_in_the_store_one_is_asked_for(keys: KeyStore) -> None:
             guard.owner(Headers(header))
 
 
+def test_when_the_last_key_is_revoked_nobody_is_let_in(keys: KeyStore) -> None:
+    secret = keys.create("ada")
+    keys.revoke("ada")
+    for header in ({}, {"authorization": f"Bearer {secret}"}):
+        with pytest.raises(Problem):
+            Guard(keys, LOOPBACK).owner(Headers(header))
+
+
 def test_a_server_for_a_network_asks_for_a_key_also_when_the_last_one_was_revoked(keys: KeyStore) -> None:
     with pytest.raises(Problem, match="asks for a key"):
         Guard(keys, (), required=True).owner(Headers({}))
@@ -55,4 +63,4 @@ def test_with_keys_that_cannot_be_read_nobody_is_let_in(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text("{")
     with pytest.raises(Problem, match="cannot be read"):
-        Guard(KeyStore(path), LOOPBACK).owner(Headers({}))
+        Guard(KeyStore(path), LOOPBACK).owner(Headers({"x-api-key": "pw-any"}))

@@ -1,5 +1,6 @@
 """The gateway before an endpoint that says what it is told to: what is passed on, and what is not."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -191,3 +192,79 @@ async def test_another_model_is_not_found() -> None:
     assert (asked.status_code, named.status_code) == (404, 404)
     assert asked.json()["error"]["code"] == "model_not_found"
     assert served_model.json()["max_model_len"] == 1000
+
+
+class Silent:
+    """An engine that takes requests and never answers. `left`: the other end has closed the connection."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.left = asyncio.Event()
+        self.port = 0
+
+    async def connect(self) -> Endpoint:
+        return Endpoint(base_url=f"http://127.0.0.1:{self.port}/v1", model="m")
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked.set()
+        while await reader.read(1000):
+            pass
+        self.left.set()
+        writer.close()
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_who_leaves_while_a_prompt_is_read_leaves_nothing_behind(streaming: bool) -> None:
+    """Also after the stream was opened, to keep a proxy from closing it."""
+    engine = Silent()
+    server = await asyncio.start_server(engine.handle, "127.0.0.1", 0)
+    engine.port = server.sockets[0].getsockname()[1]
+    async with server, Connection.opened(engine.connect) as connection:
+        gateway = gateway_for(OpenAIUpstream(connection), slots=1, patience_s=0.05)
+        async with served(gateway) as client:
+            asking = asyncio.create_task(client.post(CHAT, json=BODY | {"stream": streaming}))
+            await engine.asked.wait()
+            await asyncio.wait({asking}, timeout=0.3)
+            asking.cancel()
+            async with asyncio.timeout(1):
+                await engine.left.wait()
+                while gateway.queue.running:
+                    await asyncio.sleep(0.01)
+
+
+async def test_pages_and_foreign_names_are_refused_at_every_route() -> None:
+    async with gateway(stream(END)) as (client, _):
+        for route in ("/health", "/metrics", "/v1/models"):
+            for header in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+                assert (await client.get(route, headers=header)).status_code == 403
+        preflight = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+        response = await client.options(CHAT, headers=preflight)
+    assert "access-control-allow-origin" not in response.headers
+
+
+async def test_an_answer_without_an_end_is_an_error() -> None:
+    piece = call_piece(0, "c", "ls", '{"path": ')
+    for chunks in ([], [piece], [content("Hel")]):
+        async with gateway(stream(*chunks)) as (client, _):
+            response = await client.post(CHAT, json=BODY | {"tools": TOOLS})
+        assert (response.status_code, response.json()["error"]["code"]) == (502, "engine_failed")
+
+
+async def test_a_call_without_arguments_has_empty_ones() -> None:
+    async with gateway(stream(call_piece(0, "c", "ls", ""), {"object": "ping"}, CALLED)) as (client, _):
+        whole = (await client.post(CHAT, json=BODY | {"tools": TOOLS})).json()
+        pieces = (await client.post(CHAT, json=BODY | {"tools": TOOLS, "stream": True})).text
+    (call,) = whole["choices"][0]["message"]["tool_calls"]
+    assert call["function"] == {"name": "ls", "arguments": "{}"}
+    assert '"arguments": "{}"' in pieces
+    assert pieces.endswith("data: [DONE]\n\n")
+
+
+async def test_what_python_would_take_for_json_and_no_engine_would_is_refused() -> None:
+    async with gateway(stream(END)) as (client, engine):
+        for extra in (b'"top_k": NaN', b'"user": "\\ud800"'):
+            body = b'{"messages": [{"role": "user", "content": "x"}], ' + extra + b"}"
+            response = await client.post(CHAT, content=body, headers={"Content-Type": "application/json"})
+            assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_request")
+    assert engine.bodies == []

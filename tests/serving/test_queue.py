@@ -102,6 +102,17 @@ async def test_several_answers_take_several_slots_and_are_not_passed_by_small_re
     assert work.admitted == ["a1", "b1", "c1"]
 
 
+async def test_who_leaves_in_the_moment_in_which_a_place_is_free_takes_none() -> None:
+    """Cancelled, it is still in the queue when the slot is given away."""
+    work = Work(FairQueue(slots=1, waiting=5))
+    for name in ("a1", "b1", "c1"):
+        await work.ask(name)
+    work._end["a1"].set()
+    work._tasks["b1"].cancel()
+    await settled()
+    assert (work.admitted, work.queue.running, work.queue.waiting) == (["a1", "c1"], 1, 0)
+
+
 async def test_admitted_and_cancelled_in_the_same_moment_loses_no_slot() -> None:
     work = Work(FairQueue(slots=1, waiting=5))
     await work.ask("a1")

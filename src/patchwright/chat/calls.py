@@ -31,6 +31,8 @@ def wire_tool(tool: ToolSpec) -> Json:
 
 def _as_object(arguments: str) -> str:
     """Arguments that are no JSON object are wrapped in one: templates parse them, and engines refuse the rest."""
+    if not arguments.strip():
+        return "{}"
     try:
         if isinstance(json.loads(arguments), dict):
             return arguments

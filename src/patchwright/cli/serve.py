@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+GRACE_S = 10
+"""For answers that are being worked on when the server is told to end."""
+
 
 @app.command()
 def serve(
@@ -71,7 +74,13 @@ async def _serve(settings: Settings, serve: ServeSettings) -> None:
             slots = settings.llama_cpp.slots if embedded else serve.concurrency
             limits = Limits(body_bytes=serve.body_bytes, answers=slots)
             gateway = Gateway(upstream, FairQueue(slots, serve.queue), limits, _system_prompt(serve))
-            config = uvicorn.Config(gateway_app(gateway, guard), log_level="warning", access_log=False, lifespan="off")
+            config = uvicorn.Config(
+                gateway_app(gateway, guard),
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=GRACE_S,
+            )
             typer.echo(f"serving {upstream.model} at {_url(listener)}", err=True)
             await uvicorn.Server(config).serve(sockets=[listener])
 

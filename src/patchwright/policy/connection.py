@@ -17,9 +17,15 @@ Connect = Callable[[], Awaitable[Endpoint]]
 
 ATTEMPTS = 3
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-TIMEOUT = httpx.Timeout(30, connect=10, read=1800)
+TIMEOUT = httpx.Timeout(30, connect=10, read=1800, pool=None)
 """Reading waits long: a CPU may prefill a full window for half an hour. A dead engine is noticed at once,
 by its closed connection."""
+
+_UNLIMITED = httpx.Limits(max_connections=None)
+"""Who asks too much at once is the queue's business."""
+
+LONGEST_WAIT_S = 10.0
+"""An endpoint that wants more patience is not asked again: its answer is the caller's to know."""
 
 
 class Connection:
@@ -42,7 +48,7 @@ class Connection:
         endpoint = await connect()
         # A proxy from the environment has no business between us and an engine on this machine.
         local = httpx.URL(endpoint.base_url).host in LOOPBACK
-        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=not local) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT, limits=_UNLIMITED, trust_env=not local) as client:
             yield cls(connect, client, endpoint)
 
     async def post(self, route: str, body: Json, *, attempts: int = ATTEMPTS) -> bytes:
@@ -160,7 +166,8 @@ def _retries(attempts: int) -> AsyncIterator[stamina.Attempt]:
 def _is_passing(error: Exception) -> bool | float:
     """Whether sending again may help; a number is the seconds to wait first."""
     if isinstance(error, EngineBusy):
-        return True if error.retry_after_s is None else error.retry_after_s
+        wait_s = error.retry_after_s
+        return True if wait_s is None else wait_s if wait_s <= LONGEST_WAIT_S else False
     return isinstance(error, EngineGone)
 
 

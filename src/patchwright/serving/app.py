@@ -18,7 +18,7 @@ from patchwright.serving.gateway import Gateway
 from patchwright.serving.guard import Guard
 from patchwright.serving.intake import Intake, refusal
 from patchwright.serving.problems import INVALID, UNAVAILABLE, Kind, Problem
-from patchwright.serving.replies import Stamp, streamed, whole
+from patchwright.serving.replies import ClientGone, Stamp, streamed, unexpected, whole
 
 
 def _place(request: Request) -> None:
@@ -44,6 +44,8 @@ def gateway_app(gateway: Gateway, guard: Guard) -> FastAPI:
     app.include_router(_open_routes(gateway))
     app.include_router(_model_routes(gateway))
     app.add_exception_handler(Problem, _refused)
+    app.add_exception_handler(ClientGone, _gone)
+    app.add_exception_handler(Exception, _unexpected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_middleware(Intake, metrics=gateway.metrics, most_bytes=gateway.limits.body_bytes)
@@ -94,7 +96,7 @@ def _model_routes(gateway: Gateway) -> APIRouter:
         stamp = Stamp("chatcmpl", "chat.completion", gateway.upstream.model)
         chunks = gateway.chat(body, owner)
         if body.stream:
-            return await streamed(request, chunks, stamp, usage=body.wants_usage)
+            return await streamed(request, chunks, stamp, usage=body.wants_usage, patience_s=gateway.limits.patience_s)
         return await whole(request, chunks, Completion(), stamp)
 
     @routes.post("/completions", responses=_errors(400, 404, 413, 429, 502, 503))
@@ -103,7 +105,7 @@ def _model_routes(gateway: Gateway) -> APIRouter:
         stamp = Stamp("cmpl", "text_completion", gateway.upstream.model)
         chunks = gateway.text(body, owner)
         if body.stream:
-            return await streamed(request, chunks, stamp, usage=body.wants_usage)
+            return await streamed(request, chunks, stamp, usage=body.wants_usage, patience_s=gateway.limits.patience_s)
         return await whole(request, chunks, TextCompletion(), stamp)
 
     return routes
@@ -123,6 +125,15 @@ def _errors(*statuses: int) -> dict[int | str, Json]:
 async def _refused(_request: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)
     return refusal(problem)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Nobody reads it; the status, which is nginx's, is for the counts."""
+    return Response(status_code=499)
+
+
+async def _unexpected(_request: Request, error: Exception) -> Response:
+    return refusal(unexpected(error))
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

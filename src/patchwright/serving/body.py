@@ -3,7 +3,7 @@
 The shapes are OpenAI's: https://platform.openai.com/docs/api-reference/chat/create
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
@@ -101,27 +101,40 @@ class StreamOptions(Part):
     include_usage: bool = False
 
 
-class ChatBody(Part):
-    """One chat completion that is asked for."""
+class Asked(Part):
+    """What both kinds of completion are asked for with."""
 
     model: str = ""
     """Empty: the only model there is."""
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    stop: str | Annotated[list[str], Field(max_length=MOST_STOPS)] | None = None
+
+    @property
+    def answers(self) -> int:
+        return self.n or 1
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+class ChatBody(Asked):
+    """One chat completion that is asked for."""
+
     messages: list[MessageBody] = Field(min_length=1)
     tools: list[FunctionTool] | None = Field(default=None, max_length=MOST_TOOLS)
     tool_choice: Literal["none", "auto", "required"] | NamedChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: Annotated[SchemaFormat | PlainFormat, Field(discriminator="type")] | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    n: int | None = Field(default=None, ge=1)
-    max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, ge=0, le=1)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
-    stop: str | Annotated[list[str], Field(max_length=MOST_STOPS)] | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=MOST_LOGPROBS)
 
@@ -135,14 +148,6 @@ class ChatBody(Part):
         return self
 
     @property
-    def answers(self) -> int:
-        return self.n or 1
-
-    @property
-    def wants_usage(self) -> bool:
-        return self.stream_options is not None and self.stream_options.include_usage
-
-    @property
     def limit_tokens(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
 
@@ -151,30 +156,22 @@ class ChatBody(Part):
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
 
-class TextBody(Part):
+class TextBody(Asked):
     """One text completion that is asked for: POST /v1/completions."""
 
-    model: str = ""
     prompt: (
         Annotated[str, Field(min_length=1)]
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=1)]
         | Annotated[list[int], Field(min_length=1)]
     )
     """One: a text, or its tokens."""
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    n: int | None = Field(default=None, ge=1)
-    max_tokens: int | None = Field(default=None, ge=1)
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, ge=0, le=1)
-    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
-    stop: str | Annotated[list[str], Field(max_length=MOST_STOPS)] | None = None
     logprobs: int | None = Field(default=None, ge=0, le=MOST_LOGPROBS)
 
     @property
-    def answers(self) -> int:
-        return self.n or 1
-
-    @property
-    def wants_usage(self) -> bool:
-        return self.stream_options is not None and self.stream_options.include_usage
+    def only_prompt(self) -> str | list[int]:
+        """llama.cpp streams no answer to a list of texts, not even of one."""
+        match self.prompt:
+            case [str() as text]:
+                return text
+            case prompt:
+                return cast("str | list[int]", prompt)

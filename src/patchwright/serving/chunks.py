@@ -1,17 +1,22 @@
 """Chunks of a streamed chat completion, and the completion that they add up to: the same words, streamed or not."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from patchwright.schema.messages import Json, Usage
 from patchwright.serving.body import ChatBody, NamedChoice
-from patchwright.serving.problems import CUT_OFF, MALFORMED, Problem
+from patchwright.serving.problems import CUT_OFF, ENGINE, MALFORMED, Problem
 
 
 def chunk(delta: Json, *, index: int = 0, finish_reason: str | None = None, logprobs: Json | None = None) -> Json:
     """Of one choice. What is the same in all chunks of an answer is added by the route."""
     choice = {"index": index, "delta": delta, "finish_reason": finish_reason}
     return {"choices": [choice if logprobs is None else choice | {"logprobs": logprobs}]}
+
+
+def chunk_of_call(number: int, index: int) -> Json:
+    return chunk({"tool_calls": [{"index": number, "function": {"arguments": "{}"}}]}, index=index)
 
 
 def usage_chunk(usage: Usage) -> Json:
@@ -43,6 +48,18 @@ class Completion:
         """As the body of an answer that is not streamed."""
         choices = [self._choices[index].json(index) for index in sorted(self._choices)]
         return {"choices": choices, "usage": self.usage or usage_json(Usage())}
+
+    def without_arguments(self, chunk: Json) -> list[Json]:
+        """Chunks that complete the calls of choices which end with this one."""
+        ended = [choice.get("index", 0) for choice in chunk.get("choices") or () if choice.get("finish_reason")]
+        return [
+            chunk_of_call(number, index) for index in ended for number in self._choices[index].calls_without_arguments()
+        ]
+
+    def check_end(self) -> None:
+        """Raises Problem when an answer has not come to its end."""
+        if not self._choices or not all(choice.ended for choice in self._choices.values()):
+            raise Problem(ENGINE, "the engine ended its answer in the middle")
 
     def check(self, chunk: Json, body: ChatBody) -> None:
         """Raises Problem when a choice that ends with this chunk, which has been added, holds a call that is none."""
@@ -79,12 +96,18 @@ def _joined(one: Json | None, other: Json | None) -> Json | None:
     return {name: [*(one.get(name) or ()), *(other.get(name) or ())] for name in one | other}
 
 
-async def checked(chunks: AsyncIterator[Json], body: ChatBody, completion: Completion) -> AsyncGenerator[Json]:
-    """The chunks, added up in `completion`. Raises Problem in the place of an end that would be a lie."""
-    async for each in chunks:
-        completion.add(each)
-        completion.check(each, body)
-        yield each
+async def checked(chunks: AsyncGenerator[Json], body: ChatBody) -> AsyncGenerator[Json]:
+    """The chunks. Raises Problem in the place of an end that would be a lie. Calls without arguments get empty ones."""
+    completion = Completion()
+    async with aclosing(chunks):
+        async for each in chunks:
+            completion.add(each)
+            for missing in completion.without_arguments(each):
+                completion.add(missing)
+                yield missing
+            completion.check(each, body)
+            yield each
+    completion.check_end()
 
 
 class _Choice:
@@ -93,6 +116,16 @@ class _Choice:
         self._calls: dict[int, Json] = {}
         self._logprobs: list[Json] = []
         self._finish_reason: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self._finish_reason is not None
+
+    def calls_without_arguments(self) -> list[int]:
+        """Some endpoints send nothing where a tool has no parameters."""
+        if self._finish_reason == "length":
+            return []
+        return [number for number, call in self._calls.items() if not call["function"]["arguments"].strip()]
 
     def add(self, choice: Json) -> None:
         delta: Json = choice.get("delta") or {}

@@ -1,9 +1,11 @@
 """A client's conversation as the messages that we write tokens of."""
 
 from collections.abc import Iterable
+from itertools import count
 
 from patchwright.schema.messages import (
     AssistantMessage,
+    Json,
     Message,
     Request,
     Sampling,
@@ -15,6 +17,9 @@ from patchwright.schema.messages import (
 )
 from patchwright.serving.body import AssistantBody, ChatBody, Content, MessageBody, SystemBody, ToolBody, UserBody
 from patchwright.serving.problems import INVALID, Problem
+
+_NO_PARAMETERS: Json = {"type": "object", "properties": {}, "additionalProperties": False}
+"""What OpenAI takes missing parameters for."""
 
 STRAY = "(a result of a call that is no longer in the conversation)"
 
@@ -34,7 +39,7 @@ def request_of(body: ChatBody) -> Request:
 def tools_of(body: ChatBody) -> tuple[ToolSpec, ...]:
     functions = [tool.function for tool in body.tools or ()]
     return tuple(
-        ToolSpec(name=each.name, description=each.description or "", parameters=each.parameters or {"type": "object"})
+        ToolSpec(name=each.name, description=each.description or "", parameters=each.parameters or _NO_PARAMETERS)
         for each in functions
     )
 
@@ -43,6 +48,7 @@ def _messages(bodies: Iterable[MessageBody]) -> Iterable[Message]:
     """Calls get ids of nine letters, whatever the client names them: Mistral's validator takes no others."""
     ids: dict[str, str] = {}
     names: dict[str, str] = {}
+    numbers = count(1)
     for number, body in enumerate(bodies):
         where = f"messages.{number}.content"
         match body:
@@ -53,7 +59,7 @@ def _messages(bodies: Iterable[MessageBody]) -> Iterable[Message]:
             case AssistantBody():
                 calls = tuple(body.tool_calls or ())
                 for call in calls:
-                    ids[call.id] = f"call{len(ids) + 1:05d}"
+                    ids[call.id] = f"call{next(numbers):05d}"
                     names[call.id] = call.function.name
                 yield AssistantMessage(
                     content=_text(body.content, where),

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from patchwright.schema.messages import Json
 from patchwright.schema.record import Record
 from patchwright.serving.body import ChatBody, SystemBody, TextBody
-from patchwright.serving.chunks import Completion, checked
+from patchwright.serving.chunks import checked
 from patchwright.serving.metrics import Metrics
 from patchwright.serving.problems import BUSY, INVALID, NO_MODEL, Problem
 from patchwright.serving.queue import FairQueue, QueueFull
@@ -21,6 +21,9 @@ class Limits(Record):
     """A full window of text has less than a million; images have more."""
     answers: int = 4
     """`n`: no more than the engine works on at once."""
+    patience_s: float = 10.0
+    """So long an answer may still fail with a status of HTTP. Then the stream is opened, and comments keep it so: a
+    proxy closes what is silent for as long as a CPU may read a prompt."""
 
 
 class Gateway:
@@ -36,8 +39,7 @@ class Gateway:
     async def chat(self, body: ChatBody, owner: str) -> AsyncGenerator[Json]:
         """The chunks of the answer, the last with the usage. Raises Problem, before the first chunk or after any."""
         self._check(body.model, body.answers)
-        completion = Completion()
-        answer = checked(self.upstream.chat(self._with_system(body)), body, completion)
+        answer = checked(self.upstream.chat(self._with_system(body)), body)
         async with aclosing(self._in_turn(answer, owner, body.answers)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -45,8 +47,7 @@ class Gateway:
     async def text(self, body: TextBody, owner: str) -> AsyncGenerator[Json]:
         """The same for /v1/completions."""
         self._check(body.model, body.answers)
-        prompt = body.prompt[0] if isinstance(body.prompt[0], str) else body.prompt
-        asked = body.model_dump(exclude_unset=True) | {"prompt": prompt}
+        asked = body.model_dump(exclude_unset=True) | {"prompt": body.only_prompt}
         async with aclosing(self._in_turn(self.upstream.completion(asked), owner, body.answers)) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -21,8 +21,8 @@ NOBODY = "anybody"
 class Guard:
     """Checks a request's headers.
 
-    hosts: the names that the server may be called by; empty: any. required: whether a key is asked for also when the
-    store holds none, as after the last one was revoked.
+    hosts: the names that the server may be called by; empty: any. required: whether a key is asked for also when none
+    was ever made. Once one was, it stays so, also after the last one was revoked.
     """
 
     def __init__(
@@ -50,7 +50,8 @@ class Guard:
             raise Problem(UNAVAILABLE, f"the server's keys cannot be read: {error}") from None
 
     def _owner(self, headers: Headers) -> str:
-        if not self._required and not self._keys.keys():
+        self._required = self._required or self._keys.exist()
+        if not self._required:
             return NOBODY
         scheme, _, secret = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":

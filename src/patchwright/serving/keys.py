@@ -55,6 +55,10 @@ class KeyStore:
             self._keys, self._read_at = self._parsed(), stamp
         return self._keys
 
+    def exist(self) -> bool:
+        """Whether a key was ever made."""
+        return self._path.exists()
+
     def named(self, secret: str) -> str | None:
         """The name of the key; None when it is none."""
         digest = _digest(secret)
@@ -84,7 +88,7 @@ class KeyStore:
     def _parsed(self) -> tuple[Key, ...]:
         try:
             return _File.model_validate_json(self._path.read_bytes()).keys
-        except ValidationError:
+        except (ValidationError, OSError):
             raise ConfigError(
                 f"{self._path}: not a file of keys that this version reads", hint="remove it, and make the keys anew"
             ) from None

@@ -3,9 +3,10 @@
 A grammar over tokens holds calls to the tools there are and their schemas, so that none can be malformed.
 """
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 
 from patchwright.chat.mistral.answer import MistralAnswer
 from patchwright.chat.mistral.grammar import Answering, grammar
@@ -21,7 +22,7 @@ from patchwright.serving.openai_upstream import OpenAIUpstream, is_ready, proble
 from patchwright.serving.problems import ENGINE, INVALID, TOO_LONG, Problem
 
 _ANY_OBJECT: Json = {"type": "object"}
-_PASSED_ON = ("frequency_penalty", "presence_penalty")
+_PASSED_ON = ("frequency_penalty", "presence_penalty", "top_k", "min_p", "repeat_penalty")
 
 
 class MistralUpstream:
@@ -35,7 +36,7 @@ class MistralUpstream:
         self.context_tokens = connection.endpoint.context_tokens
 
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
-        asked = self._asked(body)
+        asked = await asyncio.to_thread(self._asked, body)
         choices = [_Choice(self._tokens, body) for _ in range(body.answers)]
         usage = Usage()
         left = len(choices)
@@ -57,8 +58,9 @@ class MistralUpstream:
         yield usage_chunk(usage)
 
     async def completion(self, body: Json) -> AsyncGenerator[Json]:
-        async for each in self._text.completion(body):
-            yield each
+        async with aclosing(self._text.completion(body)) as chunks:
+            async for each in chunks:
+                yield each
 
     async def ready(self) -> bool:
         return await is_ready(self._connection)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -38,12 +38,14 @@ class OpenAIUpstream:
         for message in asked["messages"]:
             if calls := message.get("tool_calls"):
                 message["tool_calls"] = [call | wire_call(_call(call)) for call in calls]
-        async for chunk in self._chunks(_CHAT, asked):
-            yield chunk
+        async with aclosing(self._chunks(_CHAT, asked)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def completion(self, body: Json) -> AsyncGenerator[Json]:
-        async for chunk in self._chunks(_TEXT, body):
-            yield chunk
+        async with aclosing(self._chunks(_TEXT, body)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def ready(self) -> bool:
         return await is_ready(self._connection)

@@ -75,14 +75,19 @@ class FairQueue:
         self._admit()
 
     def _leave(self, owner: str, place: "_Place") -> None:
-        self._waiting[owner].remove(place)
-        self._forget_if_empty(owner)
+        if place in self._waiting.get(owner, ()):
+            self._waiting[owner].remove(place)
+            self._forget_if_empty(owner)
         self._admit()
 
     def _admit(self) -> None:
         """The owner whose turn it is comes first, also with a large request: small ones would pass it for ever."""
         while self._waiting:
             owner, places = next(iter(self._waiting.items()))
+            if places[0].admitted.done():  # cancelled, and not yet passed over by itself
+                places.popleft()
+                self._forget_if_empty(owner)
+                continue
             if places[0].answers > self._free:
                 return
             place = places.popleft()

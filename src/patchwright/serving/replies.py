@@ -2,27 +2,33 @@
 
 import asyncio
 import json
+import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Protocol, TypeVar
 
+import anyio
 from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from patchwright.schema.messages import Json
-from patchwright.serving.problems import Problem
+from patchwright.serving.problems import ENGINE, Problem
 
 T = TypeVar("T")
 
-PATIENCE_S = 10.0
-"""So long an answer may still fail with a status of HTTP. Then the stream is opened, and comments keep it so: a proxy
-closes what is silent for as long as a CPU may read a prompt."""
 PING_S = 15
+"""Between two comments in a stream."""
+
+logger = logging.getLogger(__name__)
 
 _DONE = b"data: [DONE]\n\n"
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
 
 
 class Adding(Protocol):
@@ -48,11 +54,22 @@ class Stamp:
         return self._common | {"object": self._kind} | answer
 
 
-async def streamed(request: Request, chunks: AsyncGenerator[Json], stamp: Stamp, *, usage: bool) -> Response:
-    """usage: whether the client wants the last chunk, which has the usage and no choice. Raises Problem."""
+def unexpected(error: Exception) -> Problem:
+    """For what nobody has thought of: the log has the rest."""
+    logger.error("a request failed", exc_info=error)
+    return Problem(ENGINE, f"the answer failed: {type(error).__name__}")
+
+
+async def streamed(
+    request: Request, chunks: AsyncGenerator[Json], stamp: Stamp, *, usage: bool, patience_s: float
+) -> Response:
+    """usage: whether the client wants the last chunk, which has the usage and no choice.
+
+    Raises Problem, within `patience_s`.
+    """
     first = asyncio.ensure_future(anext(chunks, None))
     try:
-        await while_connected(request, asyncio.wait({first}, timeout=PATIENCE_S))
+        await while_connected(request, asyncio.wait({first}, timeout=patience_s))
         if first.done():
             first.result()
     except BaseException:
@@ -74,13 +91,13 @@ async def whole(request: Request, chunks: AsyncGenerator[Json], adding: Adding, 
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """The work's result. Cancels it when the client goes, and raises CancelledError."""
+    """The work's result. Cancels it when the client goes, and raises ClientGone."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise asyncio.CancelledError
+            raise ClientGone
         return working.result()
     finally:
         for task in (working, leaving):
@@ -98,10 +115,11 @@ async def _events(
 ) -> AsyncIterator[bytes]:
     try:
         async for chunk in _all(first, chunks):
-            if chunk["choices"] or usage:
+            if chunk.get("choices") or usage:
                 yield _event(stamp.on_chunk(chunk))
         yield _DONE
-    except Problem as problem:
+    except Exception as error:
+        problem = error if isinstance(error, Problem) else unexpected(error)
         yield _event(problem.body())
         yield _DONE
     finally:
@@ -109,18 +127,19 @@ async def _events(
 
 
 async def _all(first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json]) -> AsyncIterator[Json]:
-    chunk = await first
+    await asyncio.wait({first})  # which a client that leaves ends without cancelling it in the middle of its clean-up
+    chunk = first.result()
     while chunk is not None:
         yield chunk
         chunk = await anext(chunks, None)
 
 
 async def _given_up(first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json]) -> None:
-    if not first.done():
+    """Waits for the clean-up, whoever cancels: what it gives back are slots and connections."""
+    with anyio.CancelScope(shield=True):
         first.cancel()
-        with suppress(asyncio.CancelledError, Problem):
-            await first
-    await chunks.aclose()
+        await asyncio.wait({first})
+        await chunks.aclose()
 
 
 def _event(data: Json) -> bytes:

@@ -46,6 +46,6 @@ def test_what_no_grammar_can_hold_a_tool_to_is_a_hint(tokens: MistralTokens) -> 
     parameters = {"type": "object", "properties": {"at": {"type": "string", "format": "moon-phase"}}}
     tool = ToolSpec(name="wait", description="", parameters=parameters)
     assert grammar(Answering(tools=[tool]), tokens) is not None
-    broken = tool.model_copy(update={"parameters": {"type": "wat"}})
+    broken = tool.model_copy(update={"parameters": {"properties": {"at": {"type": "wat"}}}})
     with pytest.raises(ConversationError, match="the parameters of wait"):
         grammar(Answering(tools=[broken]), tokens)

@@ -18,7 +18,6 @@ Schema = Mapping[str, object]
 
 _SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """As mistral-common writes arguments: what the model has seen, and what the next prompt repeats."""
-_NO_PARAMETERS: Schema = {"type": "object", "properties": {}}
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,8 @@ def grammar(answering: Answering, tokens: MistralTokens) -> str | None:
         names = " | ".join(f"call_{number}" for number in range(len(answering.tools)))
         rules.append(f"call: <[{tokens.tool_calls}]> ({names})")
     for number, tool in enumerate(answering.tools):
-        arguments = _json(tool.parameters or _NO_PARAMETERS, f"the parameters of {tool.name}", lenient=True)
+        parameters = {**tool.parameters, "type": "object"}
+        arguments = _json(parameters, f"the parameters of {tool.name}", lenient=True)
         rules.append(f"call_{number}: {json.dumps(tool.name)} <[{tokens.args}]> {arguments}")
     return "%llguidance {}\n" + "\n".join(rules)
 
