@@ -89,6 +89,12 @@ def test_what_cannot_be_served_is_said_before_a_model_is_loaded(environment: dic
     assert missing.returncode == 3
 
 
+def test_without_its_libraries_it_says_what_to_install(environment: dict[str, str]) -> None:
+    program = "import sys; sys.modules['uvicorn'] = None; from patchwright.cli.main import main; main(['serve'])"
+    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (told.returncode, "hint: `pip install patchwright[serve]`" in told.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(("devstral", "examples", "cases"), [(False, 250, 500), (True, 40, 60)])
 def test_no_request_that_its_description_allows_or_forbids_ends_in_a_5xx(
     environment: dict[str, str], tiny_devstral: Path, tmp_path: Path, devstral: bool, examples: int, cases: int

@@ -60,13 +60,19 @@ def serve(
 
 
 async def _serve(settings: Settings, serve: ServeSettings) -> None:
-    import uvicorn
-
     from patchwright.cli.assemble import upstream_of
-    from patchwright.serving.app import gateway_app
-    from patchwright.serving.gateway import Gateway, Limits
+    from patchwright.errors import ConfigError
     from patchwright.serving.queue import FairQueue
 
+    try:
+        import uvicorn
+
+        from patchwright.serving.app import gateway_app
+        from patchwright.serving.gateway import Gateway, Limits
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{error.name} is not installed, and the gateway is made with it", hint="`pip install patchwright[serve]`"
+        ) from None
     guard = _guard(settings, serve)
     with _listening(serve.host, serve.port) as listener:
         async with upstream_of(settings) as upstream:
