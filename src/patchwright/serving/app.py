@@ -1,6 +1,7 @@
 """The gateway's routes, as an ASGI application. The protocol is OpenAI's:
 https://platform.openai.com/docs/api-reference"""
 
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -12,13 +13,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from patchwright import __version__
 from patchwright.schema.messages import Json
-from patchwright.serving.body import ChatBody, TextBody
+from patchwright.serving.body import Asked, ChatBody, TextBody
 from patchwright.serving.chunks import Completion, TextCompletion
 from patchwright.serving.gateway import Gateway
 from patchwright.serving.guard import Guard
 from patchwright.serving.intake import Intake, refusal
 from patchwright.serving.problems import INVALID, UNAVAILABLE, Kind, Problem
-from patchwright.serving.replies import ClientGone, Stamp, streamed, unexpected, whole
+from patchwright.serving.replies import Adding, ClientGone, Stamp, streamed, unexpected, whole
 
 
 def _place(request: Request) -> None:
@@ -94,19 +95,20 @@ def _model_routes(gateway: Gateway) -> APIRouter:
     async def chat(body: ChatBody, request: Request, owner: Owner) -> Response:
         """An answer to a conversation: text, or calls of tools whose arguments are always a JSON object."""
         stamp = Stamp("chatcmpl", "chat.completion", gateway.upstream.model)
-        chunks = gateway.chat(body, owner)
-        if body.stream:
-            return await streamed(request, chunks, stamp, usage=body.wants_usage, patience_s=gateway.limits.patience_s)
-        return await whole(request, chunks, Completion(), stamp)
+        return await reply(request, body, gateway.chat(body, owner), Completion(), stamp)
 
     @routes.post("/completions", responses=_errors(400, 404, 413, 429, 502, 503))
     async def text(body: TextBody, request: Request, owner: Owner) -> Response:
         """How a text goes on."""
         stamp = Stamp("cmpl", "text_completion", gateway.upstream.model)
-        chunks = gateway.text(body, owner)
+        return await reply(request, body, gateway.text(body, owner), TextCompletion(), stamp)
+
+    async def reply(
+        request: Request, body: Asked, chunks: AsyncGenerator[Json], adding: Adding, stamp: Stamp
+    ) -> Response:
         if body.stream:
             return await streamed(request, chunks, stamp, usage=body.wants_usage, patience_s=gateway.limits.patience_s)
-        return await whole(request, chunks, TextCompletion(), stamp)
+        return await whole(request, chunks, adding, stamp)
 
     return routes
 

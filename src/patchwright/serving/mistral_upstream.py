@@ -19,7 +19,7 @@ from patchwright.serving.body import ChatBody, NamedChoice, PlainFormat, SchemaF
 from patchwright.serving.chunks import chunk, usage_chunk
 from patchwright.serving.conversation import request_of
 from patchwright.serving.openai_upstream import OpenAIUpstream, is_ready, problem_of
-from patchwright.serving.problems import ENGINE, INVALID, TOO_LONG, Problem
+from patchwright.serving.problems import INVALID, TOO_LONG, Problem
 
 _ANY_OBJECT: Json = {"type": "object"}
 _PASSED_ON = ("frequency_penalty", "presence_penalty", "top_k", "min_p", "repeat_penalty")
@@ -53,8 +53,6 @@ class MistralUpstream:
                         break
         except EngineError as error:
             raise problem_of(error) from None
-        if left:
-            raise Problem(ENGINE, "the engine ended its answer in the middle")
         yield usage_chunk(usage)
 
     async def completion(self, body: Json) -> AsyncGenerator[Json]:
