@@ -101,11 +101,11 @@ def test_a_whole_file_takes_the_place_of_a_module() -> None:
         ("gcd", "I cannot do that.", "the answer does not define gcd. Write that function completely."),
         ("gcd", "def lcm(a):\n    return a", "the answer does not define gcd. Write that function completely."),
         ("gcd", "def gcd(a, b):\n    return (a", "the answer does not parse: line 2: '(' was never closed. "),
-        ("gcd", GCD.replace("b, a % b", "a % b, b"), "the answer is the same code as before: nothing is changed."),
+        ("gcd", GCD.replace("b, a % b", "a % b, b"), "the answer is the same code as before."),
         (
             "gcd",
             GCD.replace("b, a % b)", "a % b,b)  # so"),
-            "the answer is the same code as before: nothing is changed.",
+            "the answer is the same code as before.",
         ),
         ("Box", "class Box:\n    def put(self):\n        pass", "the answer leaves out size. Write the whole class."),
         ("", GCD, "the answer leaves out Box. Write the whole file."),

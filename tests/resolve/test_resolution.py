@@ -54,6 +54,17 @@ async def test_a_slip_is_repaired_without_a_usable_answer(tmp_path: Path) -> Non
     assert finish_of(events).word == "verified"
 
 
+async def test_an_answer_that_changes_nothing_is_not_sent_back(tmp_path: Path) -> None:
+    same = "```python\ndef add(a, b):\n    return a - b\n```"
+    events = await resolve(sums(tmp_path), [answers(same), answers(FIX)], PLAN, order=MODEL_ALONE)
+    sampled = of_kind(events, Sampled)
+    assert [(each.asked, each.answers, each.unusable) for each in sampled] == [
+        ("rewrite of add", 1, 1),
+        ("rewrite of add", 1, 0),
+    ]
+    assert finish_of(events).word == "verified"
+
+
 async def test_without_tests_and_reproduction_a_patch_is_unverified(tmp_path: Path) -> None:
     events = await resolve(
         sums(tmp_path, tests=""), [answers("no program"), answers(FIX)], Plan(None), order=MODEL_ALONE

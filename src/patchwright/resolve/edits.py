@@ -23,10 +23,15 @@ _HEADER = re.compile(r"[ \t]*(?:async[ \t]+def|def|class)\b")
 _BACKTICKS = re.compile(r"`([^`\n]+)`")
 _WRAPPER = "if True:"
 _MOST_READINGS = 100
+_NO_LINE = "with the answer in place of the line, the file does not parse. Write one complete line of code."
 
 
 class Unusable(ValueError):
     """Why an answer is not an edit, in words that a model can correct itself by. Bounded only by the answer's size."""
+
+
+class Unchanged(Unusable):
+    """The answer is the program as it was: what a model says when it sees no fault, and says again when asked again."""
 
 
 def replaced_function(source: str, location: Location, answer: str) -> str:
@@ -47,13 +52,13 @@ def replaced_line(source: str, line: int, answer: str) -> str:
     old = lines[line - 1]
     was_python = parsed(source) is not None
     results = ("\n".join(new) for text in _answered_lines(answer, line, old) for new in _with_line(lines, line, text))
-    problem = "the answer leaves the line as it was. Write the corrected line, and nothing else."
+    problem: Unusable = Unchanged("the answer leaves the line as it was.")
     for result in islice(results, _MOST_READINGS):
         if was_python and parsed(result) is None:
-            problem = "with the answer in place of the line, the file does not parse. Write one complete line of code."
+            problem = Unusable(_NO_LINE)
         elif normalised(result) != normalised(source):
             return result
-    raise Unusable(problem)
+    raise problem
 
 
 def checked(source: str, result: str) -> str:
@@ -61,7 +66,7 @@ def checked(source: str, result: str) -> str:
     if parsed(source) is not None and parsed(result) is None:
         raise Unusable(f"with the answer in place, the file does not parse: {syntax_error(result)}.")
     if normalised(result) == normalised(source):
-        raise Unusable("the answer is the same code as before: nothing is changed.")
+        raise Unchanged("the answer is the same code as before.")
     return result
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from patchwright.policy.base import Policy
-from patchwright.resolve.edits import Unusable, replaced_function, replaced_line
+from patchwright.resolve.edits import Unchanged, Unusable, replaced_function, replaced_line
 from patchwright.resolve.prompts import Fault, repaired
 from patchwright.resolve.search_replace import search_replace
 from patchwright.resolve.sources import lines_of
@@ -85,10 +85,10 @@ class Proposer:
         found = await self.policy.answers(Request(messages=messages, sampling=sampling), n)
         versions, problems = _read(found.answers, read)
         answers, usage = len(found.answers), found.usage
-        if not versions and problems:
-            answer, problem = problems[0]
+        repairable = [(answer, str(why)) for answer, why in problems if not isinstance(why, Unchanged)]
+        if not versions and repairable:
             again = await self.policy.answers(
-                Request(messages=repaired(messages, answer, problem), sampling=sampling), 1
+                Request(messages=repaired(messages, *repairable[0]), sampling=sampling), 1
             )
             answers += len(again.answers)
             usage += again.usage
@@ -98,22 +98,22 @@ class Proposer:
             asked=asked,
             answers=answers,
             unusable=len(problems),
-            problems=tuple(dict.fromkeys(problem for _, problem in problems)),
+            problems=tuple(dict.fromkeys(str(why) for _, why in problems)),
             usage=usage,
             duration_s=time.monotonic() - started,
         )
         return Answered(tuple(versions), sampled)
 
 
-def _read(answers: Iterable[Answer], read: Callable[[str], str]) -> tuple[list[Version], list[tuple[str, str]]]:
+def _read(answers: Iterable[Answer], read: Callable[[str], str]) -> tuple[list[Version], list[tuple[str, Unusable]]]:
     """What can be used of the answers, and what can not, with the reason."""
     versions: list[Version] = []
-    problems: list[tuple[str, str]] = []
+    problems: list[tuple[str, Unusable]] = []
     for answer in answers:
         try:
             versions.append((read(answer.text), answer.logprob))
         except Unusable as error:
-            problems.append((answer.text, str(error)))
+            problems.append((answer.text, error))
     return versions, problems
 
 

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Sequence
 
-from patchwright.resolve.edits import Unusable, checked
+from patchwright.resolve.edits import Unchanged, Unusable, checked
 from patchwright.resolve.sources import DEFINITIONS, indentation, parsed, reindented, unended
 from patchwright.tools.nearby import nearest
 from patchwright.tools.text import numbered
@@ -33,7 +33,7 @@ def search_replace(source: str, answer: str) -> str:
     if tree and any(isinstance(node, (*DEFINITIONS, ast.Import, ast.ImportFrom)) for node in tree.body):
         return checked(source, result)
     if result == source:
-        raise Unusable("the answer replaces lines by themselves: nothing is changed.")
+        raise Unchanged("the answer replaces lines by themselves.")
     return result
 
 
