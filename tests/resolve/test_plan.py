@@ -23,6 +23,11 @@ def test_the_likeliest_place_comes_first_and_most_often() -> None:
     assert all(ask.location.name != "d" for ask in order)
 
 
+def test_more_answers_are_asked_for_before_the_unlikelier_edits() -> None:
+    order = [(ask.kind, ask.answers > 1 or ask.part > 0) for ask in islice(asks([place("a")]), 4)]
+    assert order == [("rewrite", False), ("mechanical", False), ("rewrite", True), ("mechanical", True)]
+
+
 def test_a_stage_can_be_left_out() -> None:
     order = list(islice(asks([place("a")], mechanical=False, refine=False), 20))
     assert {ask.kind for ask in order} == {"rewrite", "line"}

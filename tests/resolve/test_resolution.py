@@ -2,14 +2,16 @@
 
 import asyncio
 import subprocess
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import repeat
 from pathlib import Path
 
 from patchwright.policy.scripted import answers
-from patchwright.resolve.plan import asks
+from patchwright.resolve.plan import Ask, asks
 from patchwright.resolve.resolution import Plan
 from patchwright.schema.events import BaselineRun, Judged, Localised, Proposed, Reproduced, Sampled
+from patchwright.schema.resolution import Location
 from tests.conftest import git
 
 from .workshop import FIX, PYTEST, SOURCE, WRONG, finish_of, of_kind, resolve, sums
@@ -56,7 +58,11 @@ async def test_a_slip_is_repaired_without_a_usable_answer(tmp_path: Path) -> Non
 
 async def test_an_answer_that_changes_nothing_is_not_sent_back(tmp_path: Path) -> None:
     same = "```python\ndef add(a, b):\n    return a - b\n```"
-    events = await resolve(sums(tmp_path), [answers(same), answers(FIX)], PLAN, order=MODEL_ALONE)
+
+    def likeliest_alone(locations: Sequence[Location]) -> Iterable[Ask]:
+        return MODEL_ALONE(locations[:1])
+
+    events = await resolve(sums(tmp_path), [answers(same), answers(FIX)], PLAN, order=likeliest_alone)
     sampled = of_kind(events, Sampled)
     assert [(each.asked, each.answers, each.unusable) for each in sampled] == [
         ("rewrite of add", 1, 1),

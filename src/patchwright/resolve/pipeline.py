@@ -14,6 +14,8 @@ from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
 from patchwright.schema.resolution import CandidateSource
 
+LIKELIEST_EDITS = 24
+"""Of the mechanical edits, those that are tried before more answers are asked for."""
 MECHANICAL_EDITS = 80
 
 
@@ -32,17 +34,18 @@ class Pipeline:
             fault = Fault(issue, ask.location, source, failure)
             if ask.kind == "mechanical":
                 edits = mechanical_edits(source, ask.location, MECHANICAL_EDITS)
-                yield Batch(_drafts(ask, source, "mechanical", [(edit.source, None) for edit in edits]))
+                share = edits[LIKELIEST_EDITS:] if ask.part else edits[:LIKELIEST_EDITS]
+                yield Batch(_drafts(ask, source, "mechanical", [(edit.source, None) for edit in share]))
             elif batch := await self._asked(ask, fault, state):
                 yield batch
 
     async def _asked(self, ask: Ask, fault: Fault, state: ResolveState) -> Batch | None:
         proposer = self.proposer.after(state.requests)
         if ask.kind == "line":
-            numbers = suspicious_lines(fault, ask.line + 1)
-            if len(numbers) <= ask.line:
+            numbers = suspicious_lines(fault, ask.part + 1)
+            if len(numbers) <= ask.part:
                 return None
-            answered = await proposer.lines(fault, numbers[ask.line], ask.answers, ask.temperature)
+            answered = await proposer.lines(fault, numbers[ask.part], ask.answers, ask.temperature)
         else:
             failed = _failed(ask, state) if ask.kind == "refine" else None
             answered = await proposer.rewrites(fault, ask.answers, ask.temperature, failed)

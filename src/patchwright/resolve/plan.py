@@ -16,12 +16,13 @@ ANSWERS = 4
 
 @dataclass(frozen=True)
 class Ask:
-    """One request for candidates. `line`: the position among the location's suspicious lines."""
+    """One request for candidates. `part`: which of the location's suspicious lines, or which share of its mechanical
+    edits: 0 the likeliest, 1 the others."""
 
     kind: Literal["rewrite", "mechanical", "line", "refine"]
     location: Location
     temperature: float = 0.0
-    line: int = 0
+    part: int = 0
     answers: int = ANSWERS
 
 
@@ -33,7 +34,8 @@ def asks(locations: Sequence[Location], *, mechanical: bool = True, refine: bool
     """Without end, unless there is no location.
 
     One answer first: it is the likeliest, and where an engine decodes several hardly faster than one after the other
-    (on a CPU) it can be judged while there is still time for another place.
+    (on a CPU) it can be judged while there is still time for another place. Mechanical edits come in two shares: there
+    can be a hundred, and where each makes a test hang they would take all the time.
     """
     likely = locations[:LOCATIONS]
     for location in likely:
@@ -42,9 +44,11 @@ def asks(locations: Sequence[Location], *, mechanical: bool = True, refine: bool
             yield Ask("mechanical", location)
     for location in likely:
         yield Ask("rewrite", location, 0.8)
+        if mechanical:
+            yield Ask("mechanical", location, part=1)
     for location in likely[:1]:
         for line in range(LINES):
-            yield Ask("line", location, 0.8, line)
+            yield Ask("line", location, 0.8, part=line)
     # The likeliest place gets every other request from here on.
     order = [place for other in likely[1:] for place in (likely[0], other)] or likely
     for location in cycle(order):
