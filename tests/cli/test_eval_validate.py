@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.evals.adder import make_mirror, make_row, write_rows
+from tests.evals.lookalikes import quixbugs_checkout
 
 
 @pytest.fixture
@@ -39,6 +40,14 @@ def test_verdicts_are_kept_and_not_made_twice(tmp_path: Path, rows: Path, enviro
     second = validate(tmp_path, environment, *arguments)
     assert (second.returncode, second.stdout) == (0, first.stdout)
     assert "can be graded" not in second.stderr
+
+
+def test_exercises_are_validated_by_the_same_command(tmp_path: Path, environment: dict[str, str]) -> None:
+    checkout = quixbugs_checkout(tmp_path / "checkout")
+    own = environment | {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}
+    done = validate(tmp_path, own, f"quixbugs:{checkout}")
+    assert done.returncode == 0, done.stderr
+    assert "quixbugs__double: can be graded" in done.stderr
 
 
 def test_what_is_named_wrongly_is_said(tmp_path: Path, rows: Path, environment: dict[str, str]) -> None:

@@ -93,7 +93,8 @@ async def test_a_patch_with_shifted_context_applies_as_it_does_officially(benchm
 
 async def test_a_patch_that_is_empty_or_does_not_apply_is_a_grade(benchmark: SweBench, tmp_path: Path) -> None:
     empty = await grade(benchmark, "\n", tmp_path / "empty")
-    assert empty == Grade(instance_id="ada__adder-1", resolved=False, problem="the patch is empty")
+    assert not empty.resolved
+    assert (empty.fail_to_pass, empty.problem) == ((), "")
     unfit = await grade(benchmark, GOLD.replace("adder.py", "other.py"), tmp_path / "unfit")
     assert not unfit.resolved
     assert unfit.problem.startswith("the patch does not apply: ")
@@ -137,7 +138,7 @@ async def test_a_missing_repository_a_missing_recipe_and_a_missing_script_are_er
     ):
         changed = instance.model_copy(update=changes)
         with pytest.raises(BenchmarkError, match=sentence):
-            await benchmark.evaluate(changed, prediction(GOLD), tmp_path / "work")
+            await benchmark.grade(changed, prediction(GOLD), tmp_path / "work")
         validation = await validated(benchmark, changed, tmp_path / next(iter(changes)))
         assert sentence in validation.why_not
 

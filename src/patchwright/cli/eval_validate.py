@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from patchwright.cli.eval_validate_views import ValidationView
     from patchwright.config import Settings
-    from patchwright.evals.swebench import SweBench
+    from patchwright.evals.base import Benchmark
     from patchwright.evals.validation import Validation
     from patchwright.schema.instance import Instance
 
@@ -26,7 +26,7 @@ Where = Literal["auto", "local", "docker"]
 class Options:
     """What the command line said."""
 
-    rows: str
+    benchmark: str
     repos: Path | None
     only: str | None
     repo: str | None
@@ -38,7 +38,14 @@ class Options:
 
 
 def validate(
-    rows: Annotated[str, typer.Argument(help="A .jsonl, .json or .parquet file, or a dataset on Hugging Face.")],
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            metavar="BENCH",
+            help="quixbugs:DIR, polyglot:DIR, exercism:DIR, humanevalfix:FILE, or rows of the SWE-bench family: "
+            "a .jsonl, .json or .parquet file, or a dataset on Hugging Face.",
+        ),
+    ],
     repos: Annotated[Path | None, typer.Option(help="A directory of git mirrors: owner__name, owner/name, …")] = None,
     only: Annotated[str | None, typer.Option(help="These instances: ID,ID,…")] = None,
     repo: Annotated[str | None, typer.Option(help="The instances of this repository: owner/name or name.")] = None,
@@ -57,7 +64,7 @@ def validate(
     """
     from patchwright.config import load_settings
 
-    options = Options(rows, repos, only, repo, out, workers, again, environments, timeout)
+    options = Options(benchmark, repos, only, repo, out, workers, again, environments, timeout)
     raise typer.Exit(asyncio.run(_validate(options, load_settings())))
 
 
@@ -87,19 +94,25 @@ async def _validate(options: Options, settings: Settings) -> int:
     return DONE if any(each.gradable for each in done.values()) else INFRASTRUCTURE
 
 
-async def _benchmark(options: Options, settings: Settings) -> SweBench:
+async def _benchmark(options: Options, settings: Settings) -> Benchmark:
     from patchwright.errors import SandboxError
     from patchwright.evals.environments import Environments
+    from patchwright.evals.exercises import check_pytest
     from patchwright.evals.images import Images
+    from patchwright.evals.registry import Places, benchmark_named, has_a_name
     from patchwright.evals.swebench import SweBench
     from patchwright.evals.trees import Trees
 
+    if has_a_name(options.benchmark):
+        places = Places(settings.sandbox.path, settings.data_dir / "evals", options.repos, settings.sandbox)
+        await check_pytest(places.path)
+        return benchmark_named(options.benchmark, places)
     images = Images(settings.sandbox.docker)
     answers = options.where != "local" and await images.answer()
     if options.where == "docker" and not answers:
         raise SandboxError("no Docker engine answers", hint="`docker version` says why; or `--environments local`")
     return SweBench(
-        options.rows,
+        options.benchmark,
         Trees(settings.data_dir / "evals", repos=options.repos),
         Environments(settings.data_dir / "evals" / "environments"),
         sandbox=settings.sandbox,
@@ -113,7 +126,9 @@ def _chosen(instances: Sequence[Instance], options: Options) -> Sequence[Instanc
 
     wanted = [each.strip() for each in (options.only or "").split(",") if each.strip()]
     if unknown := sorted(set(wanted) - {each.instance_id for each in instances}):
-        raise ConfigError(f"{options.rows} has no instance {', '.join(unknown)}", hint="--only ID,ID names whole ids")
+        raise ConfigError(
+            f"{options.benchmark} has no instance {', '.join(unknown)}", hint="--only ID,ID names whole ids"
+        )
     chosen = [
         each
         for each in instances
@@ -122,14 +137,14 @@ def _chosen(instances: Sequence[Instance], options: Options) -> Sequence[Instanc
     ]
     if not chosen:
         raise ConfigError(
-            f"{options.rows} has no instance of {options.repo}",
+            f"{options.benchmark} has no instance of {options.repo}",
             hint=f"it has {', '.join(sorted({each.repo for each in instances}))}",
         )
     return chosen
 
 
 async def _validated(
-    benchmark: SweBench,
+    benchmark: Benchmark,
     instances: Sequence[Instance],
     out: Path,
     view: ValidationView,

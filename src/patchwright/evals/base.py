@@ -44,7 +44,8 @@ class Benchmark(Protocol):
         """The verdict on a prediction, from a fresh tree below `directory`; what the tests said, if it is kept, in
         `directory / "grading.log"`.
 
-        A patch that does not apply or whose tests say nothing is a Grade with a problem. Raises BenchmarkError
+        An empty patch is tried as any other: the tests' word on the base. A patch that does not apply or whose tests
+        say nothing is a Grade with a problem. Raises BenchmarkError
         when the tests could not be started at all, and SandboxError.
         """
         ...

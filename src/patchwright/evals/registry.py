@@ -42,8 +42,8 @@ class Places:
 
 def benchmark_named(reference: str, places: Places) -> Benchmark:
     """Raises ConfigError for a name that nobody knows, BenchmarkError and RecordError for what lies there."""
-    name, colon, place = reference.partition(":")
-    if colon and name in BENCHMARKS:
+    name, _, place = reference.partition(":")
+    if has_a_name(reference):
         return BENCHMARKS[name](Path(place), places.path)
     if Path(reference).suffix in FILE_KINDS or "/" in reference:
         environments = Environments(places.data / "environments", path=places.path)
@@ -52,10 +52,14 @@ def benchmark_named(reference: str, places: Places) -> Benchmark:
     raise ConfigError(f"no benchmark {reference}", hint=f"there are {known}, and rows: a file or a dataset, owner/name")
 
 
+def has_a_name(reference: str) -> bool:
+    """Whether it is NAME:PLACE, and not rows."""
+    name, colon, _ = reference.partition(":")
+    return bool(colon) and name in BENCHMARKS
+
+
 def excluded(benchmark: Benchmark, places: Places) -> dict[str, str]:
     """Instances that `patchwright eval validate` has found not to be gradable here, with the reason."""
-    if not isinstance(benchmark, SweBench):
-        return {}
     known = read_validations(verdicts_file(places.data, benchmark.name))
     return {each.instance_id: each.why_not for each in known.values() if not each.gradable}
 

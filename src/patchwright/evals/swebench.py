@@ -65,12 +65,6 @@ class SweBench:
         )
 
     async def grade(self, instance: Instance, prediction: Prediction, directory: Path) -> Grade:
-        if not prediction.model_patch.strip():
-            return Grade(instance_id=instance.instance_id, resolved=False, problem="the patch is empty")
-        return await self.evaluate(instance, prediction, directory)
-
-    async def evaluate(self, instance: Instance, prediction: Prediction, directory: Path) -> Grade:
-        """As `grade`, and an empty patch is tried, too: what the tests say about the base tree."""
         started = time.monotonic()
         script = await asyncio.to_thread(official_script, instance)
         outcome = await self._run(instance, prediction.model_patch, script, directory)

@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from patchwright.errors import BenchmarkError, SandboxError
+from patchwright.evals.base import Benchmark
 from patchwright.evals.grading import GRADING_LOG
-from patchwright.evals.swebench import SweBench
 from patchwright.schema.instance import Grade, Instance, Prediction
 from patchwright.schema.record import Record, parse_line
 
@@ -42,7 +42,7 @@ class Validation(Record):
         return self.gold.problem or _failed_tests(self.gold)
 
 
-async def validated(benchmark: SweBench, instance: Instance, directory: Path) -> Validation:
+async def validated(benchmark: Benchmark, instance: Instance, directory: Path) -> Validation:
     """Both grades, in empty directories that are made below `directory`. What cannot be graded is said, not raised."""
     started = time.monotonic()
     about = Validation(instance_id=instance.instance_id, repo=instance.repo, version=instance.version)
@@ -52,7 +52,7 @@ async def validated(benchmark: SweBench, instance: Instance, directory: Path) ->
         for name, patch in (("gold", instance.patch), ("base", "")):
             (directory / name).mkdir(parents=True)
             prediction = Prediction(instance_id=instance.instance_id, model_name_or_path=name, model_patch=patch)
-            grades[name] = await benchmark.evaluate(instance, prediction, directory / name)
+            grades[name] = await benchmark.grade(instance, prediction, directory / name)
     except (BenchmarkError, SandboxError) as error:
         problem = f"{error} ({error.hint})" if error.hint else str(error)
     return about.model_copy(update={**grades, "problem": problem, "seconds": round(time.monotonic() - started, 1)})
