@@ -21,6 +21,9 @@ from patchwright.serving.guard import Guard
 from patchwright.serving.intake import Intake, refusal
 from patchwright.serving.problems import INVALID, UNAVAILABLE, Kind, Problem
 from patchwright.serving.replies import ClientGone, Wording, streamed, unexpected, whole
+from patchwright.serving.responses_body import ResponsesBody
+from patchwright.serving.responses_chat import chat_of
+from patchwright.serving.responses_wording import ResponsesWording, to_its_limit
 
 
 def _place(request: Request) -> None:
@@ -98,6 +101,12 @@ def _model_routes(gateway: Gateway) -> APIRouter:
         model = gateway.upstream.model
         wording = CompletionWording("chatcmpl", "chat.completion", model, Completion(), usage=body.wants_usage)
         return await reply(request, bool(body.stream), gateway.chat(body, owner), wording)
+
+    @routes.post("/responses", responses=_errors(400, 404, 413, 429, 502, 503))
+    async def responses(body: ResponsesBody, request: Request, owner: Owner) -> Response:
+        """The same in the words of OpenAI's Responses API. Nothing is kept: each request brings the conversation."""
+        chunks = to_its_limit(gateway.chat(chat_of(body), owner))
+        return await reply(request, bool(body.stream), chunks, ResponsesWording(body, gateway.upstream.model))
 
     @routes.post("/completions", responses=_errors(400, 404, 413, 429, 502, 503))
     async def text(body: TextBody, request: Request, owner: Owner) -> Response:
