@@ -140,7 +140,7 @@ async def test_a_call_that_is_cut_off_is_an_error_and_no_call(engine: LlamaCpp, 
         *_, last = await streamed(client, body)
     assert whole.status_code == 400
     assert whole.json()["error"]["code"] == last["error"]["code"] == "max_tokens_reached"
-    assert "ask with a larger max_tokens" in last["error"]["message"]
+    assert "ask with a larger one" in last["error"]["message"]
 
 
 async def test_several_answers_with_log_probabilities_and_usage(engine: LlamaCpp, tokens: MistralTokens) -> None:

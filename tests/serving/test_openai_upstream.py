@@ -214,8 +214,11 @@ class Silent:
         writer.close()
 
 
+@pytest.mark.parametrize(("route", "body"), [(CHAT, BODY), ("/v1/responses", {"input": "Hi"})])
 @pytest.mark.parametrize("streaming", [True, False])
-async def test_who_leaves_while_a_prompt_is_read_leaves_nothing_behind(streaming: bool) -> None:
+async def test_who_leaves_while_a_prompt_is_read_leaves_nothing_behind(
+    streaming: bool, route: str, body: dict[str, Any]
+) -> None:
     """Also after the stream was opened, to keep a proxy from closing it."""
     engine = Silent()
     server = await asyncio.start_server(engine.handle, "127.0.0.1", 0)
@@ -223,7 +226,7 @@ async def test_who_leaves_while_a_prompt_is_read_leaves_nothing_behind(streaming
     async with server, Connection.opened(engine.connect) as connection:
         gateway = gateway_for(OpenAIUpstream(connection), slots=1, patience_s=0.05)
         async with served(gateway) as client:
-            asking = asyncio.create_task(client.post(CHAT, json=BODY | {"stream": streaming}))
+            asking = asyncio.create_task(client.post(route, json=body | {"stream": streaming}))
             await engine.asked.wait()
             await asyncio.wait({asking}, timeout=0.3)
             asking.cancel()

@@ -13,13 +13,17 @@ from starlette.middleware.cors import CORSMiddleware
 
 from patchwright import __version__
 from patchwright.schema.messages import Json
-from patchwright.serving.body import Asked, ChatBody, TextBody
+from patchwright.serving.body import ChatBody, TextBody
 from patchwright.serving.chunks import Completion, TextCompletion
+from patchwright.serving.completion_wording import CompletionWording
 from patchwright.serving.gateway import Gateway
 from patchwright.serving.guard import Guard
 from patchwright.serving.intake import Intake, refusal
 from patchwright.serving.problems import INVALID, UNAVAILABLE, Kind, Problem
-from patchwright.serving.replies import Adding, ClientGone, Stamp, streamed, unexpected, whole
+from patchwright.serving.replies import ClientGone, Wording, streamed, unexpected, whole
+from patchwright.serving.responses_body import ResponsesBody
+from patchwright.serving.responses_chat import chat_of
+from patchwright.serving.responses_wording import ResponsesWording, to_its_limit
 
 
 def _place(request: Request) -> None:
@@ -94,21 +98,27 @@ def _model_routes(gateway: Gateway) -> APIRouter:
     @routes.post("/chat/completions", responses=_errors(400, 404, 413, 429, 502, 503))
     async def chat(body: ChatBody, request: Request, owner: Owner) -> Response:
         """An answer to a conversation: text, or calls of tools whose arguments are always a JSON object."""
-        stamp = Stamp("chatcmpl", "chat.completion", gateway.upstream.model)
-        return await reply(request, body, gateway.chat(body, owner), Completion(), stamp)
+        model = gateway.upstream.model
+        wording = CompletionWording("chatcmpl", "chat.completion", model, Completion(), usage=body.wants_usage)
+        return await reply(request, bool(body.stream), gateway.chat(body, owner), wording)
+
+    @routes.post("/responses", responses=_errors(400, 404, 413, 429, 502, 503))
+    async def responses(body: ResponsesBody, request: Request, owner: Owner) -> Response:
+        """The same in the words of OpenAI's Responses API. Nothing is kept: each request brings the conversation."""
+        chunks = to_its_limit(gateway.chat(chat_of(body), owner))
+        return await reply(request, bool(body.stream), chunks, ResponsesWording(body, gateway.upstream.model))
 
     @routes.post("/completions", responses=_errors(400, 404, 413, 429, 502, 503))
     async def text(body: TextBody, request: Request, owner: Owner) -> Response:
         """How a text goes on."""
-        stamp = Stamp("cmpl", "text_completion", gateway.upstream.model)
-        return await reply(request, body, gateway.text(body, owner), TextCompletion(), stamp)
+        model = gateway.upstream.model
+        wording = CompletionWording("cmpl", "text_completion", model, TextCompletion(), usage=body.wants_usage)
+        return await reply(request, bool(body.stream), gateway.text(body, owner), wording)
 
-    async def reply(
-        request: Request, body: Asked, chunks: AsyncGenerator[Json], adding: Adding, stamp: Stamp
-    ) -> Response:
-        if body.stream:
-            return await streamed(request, chunks, stamp, usage=body.wants_usage, patience_s=gateway.limits.patience_s)
-        return await whole(request, chunks, adding, stamp)
+    async def reply(request: Request, stream: bool, chunks: AsyncGenerator[Json], wording: Wording) -> Response:
+        if stream:
+            return await streamed(request, chunks, wording, patience_s=gateway.limits.patience_s)
+        return await whole(request, chunks, wording)
 
     return routes
 

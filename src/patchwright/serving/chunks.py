@@ -158,7 +158,7 @@ class _Choice:
 
     def _refuse(self, message: str) -> None:
         if self._finish_reason == "length":
-            raise Problem(CUT_OFF, f"{message}; the answer ended at its limit of tokens: ask with a larger max_tokens")
+            raise Problem(CUT_OFF, f"{message}; the answer ended at its limit of tokens: ask with a larger one")
         raise Problem(MALFORMED, message)
 
     def _add_to_call(self, piece: Json) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import logging
-import secrets
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
 from typing import Protocol, TypeVar
@@ -24,34 +22,36 @@ PING_S = 15
 
 logger = logging.getLogger(__name__)
 
-_DONE = b"data: [DONE]\n\n"
-
 
 class ClientGone(Exception):
     """Nobody waits for the answer any more."""
 
 
-class Adding(Protocol):
-    """Adds chunks up to a whole answer."""
+class Wording(Protocol):
+    """How an answer is told to a client: in the events of a stream, or whole. Of one answer."""
 
-    def add(self, chunk: Json) -> None: ...
+    last: bytes | None
+    """What a stream ends with, after its last event."""
 
-    def json(self) -> Json: ...
+    def begin(self) -> list[Json]:
+        """Events before the first chunk."""
+        ...
 
+    def add(self, chunk: Json) -> list[Json]:
+        """Events that a chunk is told in."""
+        ...
 
-class Stamp:
-    """What is the same in all chunks of an answer. `kind`: as OpenAI's `object` names the whole answer."""
+    def end(self) -> list[Json]:
+        """Events after the last chunk."""
+        ...
 
-    def __init__(self, prefix: str, kind: str, model: str) -> None:
-        self._common: Json = {"id": f"{prefix}-{secrets.token_hex(12)}", "created": int(time.time()), "model": model}
-        self._kind = kind
+    def fail(self, problem: Problem) -> list[Json]:
+        """Events in the place of the rest."""
+        ...
 
-    def on_chunk(self, chunk: Json) -> Json:
-        suffix = ".chunk" if self._kind.startswith("chat") else ""
-        return chunk | self._common | {"object": self._kind + suffix}
-
-    def on_whole(self, answer: Json) -> Json:
-        return self._common | {"object": self._kind} | answer
+    def whole(self) -> Json:
+        """The body of an answer that is not streamed, after its end."""
+        ...
 
 
 def unexpected(error: Exception) -> Problem:
@@ -60,13 +60,8 @@ def unexpected(error: Exception) -> Problem:
     return Problem(ENGINE, f"the answer failed: {type(error).__name__}")
 
 
-async def streamed(
-    request: Request, chunks: AsyncGenerator[Json], stamp: Stamp, *, usage: bool, patience_s: float
-) -> Response:
-    """usage: whether the client wants the last chunk, which has the usage and no choice.
-
-    Raises Problem, within `patience_s`.
-    """
+async def streamed(request: Request, chunks: AsyncGenerator[Json], wording: Wording, *, patience_s: float) -> Response:
+    """Raises Problem, within `patience_s`."""
     first = asyncio.ensure_future(anext(chunks, None))
     try:
         await while_connected(request, asyncio.wait({first}, timeout=patience_s))
@@ -75,19 +70,20 @@ async def streamed(
     except BaseException:
         await _given_up(first, chunks)
         raise
-    return EventSourceResponse(_events(first, chunks, stamp, usage=usage), ping=PING_S)
+    return EventSourceResponse(_events(first, chunks, wording), ping=PING_S)
 
 
-async def whole(request: Request, chunks: AsyncGenerator[Json], adding: Adding, stamp: Stamp) -> Response:
+async def whole(request: Request, chunks: AsyncGenerator[Json], wording: Wording) -> Response:
     """Raises Problem."""
 
     async def added() -> None:
         async with aclosing(chunks):
             async for chunk in chunks:
-                adding.add(chunk)
+                wording.add(chunk)
 
     await while_connected(request, added())
-    return JSONResponse(stamp.on_whole(adding.json()))
+    wording.end()
+    return JSONResponse(wording.whole())
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
@@ -111,19 +107,32 @@ async def _gone(request: Request) -> None:
 
 
 async def _events(
-    first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json], stamp: Stamp, *, usage: bool
+    first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json], wording: Wording
 ) -> AsyncIterator[bytes]:
     try:
-        async for chunk in _all(first, chunks):
-            if chunk.get("choices") or usage:
-                yield _event(stamp.on_chunk(chunk))
-        yield _DONE
-    except Exception as error:
-        problem = error if isinstance(error, Problem) else unexpected(error)
-        yield _event(problem.body())
-        yield _DONE
+        async for event in _told(first, chunks, wording):
+            yield _event(event)
+        if wording.last is not None:
+            yield wording.last
     finally:
         await _given_up(first, chunks)
+
+
+async def _told(
+    first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json], wording: Wording
+) -> AsyncIterator[Json]:
+    try:
+        for event in wording.begin():
+            yield event
+        async for chunk in _all(first, chunks):
+            for event in wording.add(chunk):
+                yield event
+        for event in wording.end():
+            yield event
+    except Exception as error:
+        problem = error if isinstance(error, Problem) else unexpected(error)
+        for event in wording.fail(problem):
+            yield event
 
 
 async def _all(first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json]) -> AsyncIterator[Json]:
@@ -143,4 +152,6 @@ async def _given_up(first: "asyncio.Future[Json | None]", chunks: AsyncGenerator
 
 
 def _event(data: Json) -> bytes:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    """Named where OpenAI's events have names: those of responses."""
+    name = f"event: {data['type']}\n" if "type" in data else ""
+    return f"{name}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
