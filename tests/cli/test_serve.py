@@ -1,5 +1,6 @@
 """`patchwright serve` and `patchwright keys` as processes of their own."""
 
+import json
 import os
 import re
 import signal
@@ -8,11 +9,14 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
 
+from patchwright.engines.machine import usable_cores
 from patchwright.engines.running import running_engines, stop_engine
 from tests.engines.tiny_gguf import write_tiny_gguf
 
@@ -33,14 +37,18 @@ def patchwright(environment: dict[str, str], *arguments: str) -> subprocess.Comp
 
 
 @contextmanager
-def serving(environment: dict[str, str], model: Path, *options: str) -> Generator[tuple[str, subprocess.Popen[str]]]:
+def serving(
+    environment: dict[str, str], model: Path | None, *options: str
+) -> Generator[tuple[str, subprocess.Popen[str]]]:
     """The server's root, and its process."""
-    command = [*PATCHWRIGHT, "serve", "--model", str(model), "--port", "0", *options]
+    command = [*PATCHWRIGHT, "serve", *(["--model", str(model)] if model else []), "--port", "0", *options]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        first = process.stderr.readline()
-        found = re.search(r"serving tiny at (http://\S+)/v1", first)
-        assert found, first + process.stderr.read()
+        said = ""
+        while not (found := re.search(r"serving tiny at (http://\S+)/v1", said)):
+            line = process.stderr.readline()
+            assert line, said
+            said += line
         try:
             yield found[1].replace("0.0.0.0", "127.0.0.1"), process
         finally:
@@ -75,6 +83,105 @@ def test_a_network_is_served_with_keys_only(environment: dict[str, str], tiny_de
         assert patchwright(environment, "keys", "list").stdout.startswith("ada  ")
         assert patchwright(environment, "keys", "revoke", "ada").returncode == 0
         assert httpx.get(f"{url}/v1/models", headers=named).status_code == 401
+
+
+def post(url: str, text: str) -> httpx.Response:
+    body = {"messages": [{"role": "user", "content": text}], "max_tokens": 3}
+    return httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60)
+
+
+def requests_by_upstream(url: str) -> dict[str, int]:
+    found = re.findall(
+        r'patchwright_upstream_requests_total\{upstream="(\S+)"\} (\d+)', httpx.get(f"{url}/metrics").text
+    )
+    return {name: int(number) for name, number in found}
+
+
+def test_requests_are_balanced_over_endpoints_also_when_one_is_killed(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The third is down from the start."""
+    model = write_tiny_gguf(tmp_path / "tiny.gguf")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        down = f"127.0.0.1:{taken.getsockname()[1]}"
+    with (
+        serving(environment, model) as (one, process),
+        serving(environment, model) as (other, _),
+        serving(environment, None, *(f"--upstream={url}/v1" for url in (one, other, f"http://{down}"))) as (url, _),
+    ):
+        one_name, other_name = one.removeprefix("http://"), other.removeprefix("http://")
+        (model_entry,) = httpx.get(f"{url}/v1/models").json()["data"]
+        assert (model_entry["id"], model_entry["max_model_len"]) == ("tiny", 16384)
+        assert [post(url, text).status_code for text in ("a", "b", "a")] == [200] * 3
+        assert requests_by_upstream(url) == {one_name: 2, other_name: 1, down: 0}
+        process.kill()
+        process.wait()
+        assert [post(url, text).status_code for text in ("a", "b", "c")] == [200] * 3
+        assert requests_by_upstream(url) == {one_name: 3, other_name: 4, down: 0}
+        assert httpx.get(f"{url}/ready").status_code == 200
+        lines = httpx.get(f"{url}/metrics").text.splitlines()
+        assert f'patchwright_upstream_available{{upstream="{one_name}"}} 0.0' in lines
+        assert f'patchwright_upstream_affinity_hits_total{{upstream="{one_name}"}} 2.0' in lines
+
+
+def test_replicas_are_engines_of_their_own_with_a_share_of_the_machine(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    model = write_tiny_gguf(tmp_path / "tiny.gguf")
+    with serving(environment, model, "--replicas", "2") as (url, _):
+        assert [post(url, text).status_code for text in ("a", "b", "a")] == [200] * 3
+        assert requests_by_upstream(url) == {"replica-1": 2, "replica-2": 1}
+        engines = running_engines(Path(environment["PATCHWRIGHT_STATE_DIR"]))
+        assert [engine.threads for engine in engines] == [max(1, usable_cores() // 2)] * 2
+        assert len({engine.pid for engine in engines}) == 2
+
+
+@contextmanager
+def listing(model: str) -> Generator[str]:
+    """The address of a server that lists one model, and has no other route."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"data": [{"id": model}]}).encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            server.shutdown()
+
+
+def test_what_cannot_be_balanced_is_said_at_the_start(environment: dict[str, str]) -> None:
+    def told(*options: str) -> tuple[int, str]:
+        ended = patchwright(environment, "serve", "--port", "0", *options)
+        return ended.returncode, ended.stderr
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        down = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+    with listing("devstral") as one, listing("qwen") as other:
+        code, said = told("--upstream", one, "--upstream", other)
+        assert (code, "the upstreams have different models: 127.0.0.1:" in said) == (2, True)
+        assert "serves devstral, 127.0.0.1:" in said
+        code, said = told("--model", "devstral", "--upstream", one, "--upstream", other)
+        assert (code, "does not serve devstral; it serves qwen" in said) == (3, True)
+        code, said = told("--upstream", one, "--upstream", f"{one}/")
+        assert (code, "is named twice" in said) == (2, True)
+        code, said = told("--upstream", one, "--base-url", other)
+        assert (code, "hint: name each with --upstream" in said) == (2, True)
+    code, said = told("--upstream", down, "--upstream", down.replace("127.0.0.1", "localhost"))
+    assert (code, said.count("nothing answers at http://")) == (3, 2)
+    code, said = told("--upstream", "gpu-box:8000")
+    assert (code, "hint: such as http://gpu-box:8000/v1" in said) == (2, True)
+    code, said = told("--replicas", "2", "--engine", "vllm")
+    assert (code, "CUDA_VISIBLE_DEVICES" in said) == (2, True)
+    code, said = told("--replicas", "2", "--upstream", down)
+    assert (code, "hint: leave one out" in said) == (2, True)
 
 
 def test_what_cannot_be_served_is_said_before_a_model_is_loaded(environment: dict[str, str], tmp_path: Path) -> None:

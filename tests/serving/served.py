@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import uvicorn
+from prometheus_client import CollectorRegistry
 
 from patchwright.serving.app import gateway_app
 from patchwright.serving.gateway import Gateway, Limits
@@ -18,10 +19,16 @@ from patchwright.serving.upstream import Upstream
 
 
 def gateway_for(
-    upstream: Upstream, *, slots: int = 4, waiting: int = 8, system: str | None = None, patience_s: float = 10.0
+    upstream: Upstream,
+    *,
+    slots: int = 4,
+    waiting: int = 8,
+    system: str | None = None,
+    patience_s: float = 10.0,
+    registry: CollectorRegistry | None = None,
 ) -> Gateway:
     limits = Limits(answers=slots, body_bytes=200_000, patience_s=patience_s)
-    return Gateway(upstream, FairQueue(slots, waiting), limits, system)
+    return Gateway(upstream, FairQueue(slots, waiting), limits, system, registry)
 
 
 @asynccontextmanager

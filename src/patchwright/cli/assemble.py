@@ -21,7 +21,7 @@ from patchwright.agent.permission import Permission
 from patchwright.agent.profile import DEVSTRAL, SMALL, Profile, profile_named
 from patchwright.agent.tests import TestCommand
 from patchwright.config import Settings
-from patchwright.engines.base import Engine
+from patchwright.engines.base import ALONE, Engine, Replica
 from patchwright.engines.installation import Installation
 from patchwright.engines.llama_cpp import LlamaCpp
 from patchwright.engines.remote import Remote
@@ -61,31 +61,31 @@ class Job:
     stop: asyncio.Event
 
 
-def engine_of(settings: Settings) -> Engine:
-    """Somebody else's endpoint if one is named, otherwise the engine that the settings name.
+def engine_of(settings: Settings, replica: Replica = ALONE) -> Engine:
+    """Somebody else's endpoint if one is named, otherwise the engine that the settings name, or one of its replicas.
 
     Raises ConfigError and ModelError; nothing is fetched.
     """
     if settings.base_url:
         named = "model" in settings.model_fields_set
-        return Remote(settings.base_url, settings.model if named else None, _api_key(settings.api_key_env))
+        return Remote(settings.base_url, settings.model if named else None, api_key_of(settings))
     reference = resolve(settings.model)
     path = ModelStore(settings.data_dir / "models").find(reference)
     if path is None:
         raise ModelError(
             f"the model {settings.model} is not on this machine", hint=f"`patchwright model pull {settings.model}`"
         )
-    return _engine_for(settings, path, reference.name)
+    return _engine_for(settings, path, reference.name, replica)
 
 
-def _engine_for(settings: Settings, path: Path, name: str) -> Engine:
+def _engine_for(settings: Settings, path: Path, name: str, replica: Replica) -> Engine:
     if settings.engine == "llama.cpp":
         if path.is_dir():
             raise ModelError(
                 f"{path} is a directory, and llama.cpp runs a .gguf file",
                 hint="`patchwright model convert` writes one; `--engine vllm` runs the directory as it is",
             )
-        return LlamaCpp(path, settings.llama_cpp, settings.state_dir, model_name=name)
+        return LlamaCpp(path, settings.llama_cpp, settings.state_dir, model_name=name, replica=replica)
     installation = Installation(settings.data_dir / "engines", settings.engine)
     if settings.engine == "vllm":
         return Vllm(path, settings.vllm, settings.state_dir, installation, name)
@@ -124,15 +124,19 @@ async def connected(engine: Engine, settings: Settings, calling: Calling = "nati
 @asynccontextmanager
 async def upstream_of(settings: Settings) -> AsyncGenerator["Upstream"]:
     """The settings' engine as the gateway sees it. Raises ConfigError, EngineError and ModelError."""
+    async with Connection.opened(engine_of(settings).connect) as connection:
+        yield await upstream_on(connection, settings)
+
+
+async def upstream_on(connection: Connection, settings: Settings) -> "Upstream":
+    """The same, on a connection to the settings' engine. Raises ModelError."""
     from patchwright.serving.openai_upstream import OpenAIUpstream
 
-    async with Connection.opened(engine_of(settings).connect) as connection:
-        if not await asyncio.to_thread(is_devstral, settings):
-            yield OpenAIUpstream(connection)
-            return
-        from patchwright.serving.mistral_upstream import MistralUpstream
+    if not await asyncio.to_thread(is_devstral, settings):
+        return OpenAIUpstream(connection)
+    from patchwright.serving.mistral_upstream import MistralUpstream
 
-        yield MistralUpstream(connection, await asyncio.to_thread(_mistral_tokens, settings.data_dir / "tokenizers"))
+    return MistralUpstream(connection, await asyncio.to_thread(_mistral_tokens, settings.data_dir / "tokenizers"))
 
 
 def is_devstral(settings: Settings) -> bool:
@@ -175,8 +179,9 @@ def _mistral_tokens(directory: Path) -> "MistralTokens":
         ) from None
 
 
-def _api_key(variable: str | None) -> SecretStr | None:
-    if variable is None:
+def api_key_of(settings: Settings) -> SecretStr | None:
+    """The key of somebody else's endpoint. Raises ConfigError when the variable that should hold it is not set."""
+    if (variable := settings.api_key_env) is None:
         return None
     if not (value := os.environ.get(variable)):
         raise ConfigError(f"the variable {variable} is not set", hint="it should hold the endpoint's key")

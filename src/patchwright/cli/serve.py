@@ -11,10 +11,14 @@ from patchwright.engines.base import EngineName
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from prometheus_client import CollectorRegistry
 
     from patchwright.config import Settings
     from patchwright.serving.guard import Guard
     from patchwright.serving.settings import ServeSettings
+    from patchwright.serving.upstream import Upstream
 
 app = typer.Typer(add_completion=False)
 
@@ -28,6 +32,8 @@ def serve(
     engine: Annotated[EngineName | None, typer.Option(help="What runs the model.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Somebody else's endpoint, instead of an engine here.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="The variable that holds that endpoint's key.")] = None,
+    upstream: Annotated[list[str] | None, typer.Option(help="An endpoint; several of one model are balanced.")] = None,
+    replicas: Annotated[int | None, typer.Option(help="Embedded engines of the model, balanced.")] = None,
     host: Annotated[str | None, typer.Option(help="Where to listen. Any but loopback asks for keys.")] = None,
     port: Annotated[int | None, typer.Option(help="0: one that is free.")] = None,
     queue: Annotated[int | None, typer.Option(help="Requests that may wait.")] = None,
@@ -47,6 +53,8 @@ def serve(
 
     settings = load_settings(model=model, engine=engine, base_url=base_url, api_key_env=api_key_env)
     given = {
+        "upstreams": tuple(upstream) if upstream else None,
+        "replicas": replicas,
         "host": host,
         "port": port,
         "queue": queue,
@@ -60,26 +68,30 @@ def serve(
 
 
 async def _serve(settings: Settings, serve: ServeSettings) -> None:
-    from patchwright.cli.assemble import upstream_of
     from patchwright.errors import ConfigError
     from patchwright.serving.queue import FairQueue
 
     try:
         import uvicorn
+        from prometheus_client import CollectorRegistry
 
+        from patchwright.cli.balance import check_balance
         from patchwright.serving.app import gateway_app
         from patchwright.serving.gateway import Gateway, Limits
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"{error.name} is not installed, and the gateway is made with it", hint="`pip install patchwright[serve]`"
         ) from None
+    check_balance(settings, serve)
     guard = _guard(settings, serve)
+    registry = CollectorRegistry()
     with _listening(serve.host, serve.port) as listener:
-        async with upstream_of(settings) as upstream:
-            embedded = settings.engine == "llama.cpp" and not settings.base_url
+        async with _upstream(settings, serve, registry) as upstream:
+            embedded = settings.engine == "llama.cpp" and not settings.base_url and not serve.upstreams
             slots = settings.llama_cpp.slots if embedded else serve.concurrency
+            queue = FairQueue(slots * max(serve.replicas, len(serve.upstreams)), serve.queue)
             limits = Limits(body_bytes=serve.body_bytes, answers=slots)
-            gateway = Gateway(upstream, FairQueue(slots, serve.queue), limits, _system_prompt(serve))
+            gateway = Gateway(upstream, queue, limits, _system_prompt(serve), registry)
             config = uvicorn.Config(
                 gateway_app(gateway, guard),
                 log_level="warning",
@@ -89,6 +101,17 @@ async def _serve(settings: Settings, serve: ServeSettings) -> None:
             )
             typer.echo(f"serving {upstream.model} at {_url(listener)}", err=True)
             await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _upstream(
+    settings: Settings, serve: ServeSettings, registry: CollectorRegistry
+) -> AbstractAsyncContextManager[Upstream]:
+    from patchwright.cli.assemble import upstream_of
+    from patchwright.cli.balance import balanced_endpoints, balanced_replicas
+
+    if serve.upstreams:
+        return balanced_endpoints(settings, serve, registry)
+    return balanced_replicas(settings, serve, registry) if serve.replicas > 1 else upstream_of(settings)
 
 
 def _with(settings: ServeSettings, given: Mapping[str, object]) -> ServeSettings:

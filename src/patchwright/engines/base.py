@@ -3,11 +3,27 @@
 from typing import Literal, Protocol
 
 from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.record import Record
 
 ServedName = Literal["vllm", "transformers"]
 """The engines that are programs in an environment of their own."""
 
 EngineName = Literal["llama.cpp", "vllm", "transformers"]
+
+
+class Replica(Record):
+    """Which of several engines that run one model on this machine, side by side."""
+
+    number: int = 0
+    of: int = 1
+
+    @property
+    def identity(self) -> tuple[int, ...]:
+        """What makes it another engine than one that has the machine to itself."""
+        return () if self.of == 1 else (self.number, self.of)
+
+
+ALONE = Replica()
 
 
 class Engine(Protocol):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from patchwright.engines.base import ALONE, Replica
 from patchwright.engines.launch import LlamaCppLaunch
-from patchwright.engines.llama_cpp_settings import REPACK, LlamaCppSettings, fit
+from patchwright.engines.llama_cpp_settings import REPACK, LlamaCppSettings, fit, memory_share_bytes
 from patchwright.engines.machine import usable_cores
 from patchwright.engines.starting import NO_OPENMP, brought_up, engine_id
 from patchwright.engines.state import EngineFiles
@@ -25,17 +26,25 @@ class LlamaCpp:
 
     `model_name` is what the endpoint calls the model, by default the file's name without its ending. The engine
     outlives this object: it ends when nobody has asked anything for `settings.idle_s`, or is stopped by name.
+    `replica`: one of several, each with its share of the machine.
     """
 
     name = "llama.cpp"
 
     def __init__(
-        self, model: Path, settings: LlamaCppSettings, state_dir: Path, *, model_name: str | None = None
+        self,
+        model: Path,
+        settings: LlamaCppSettings,
+        state_dir: Path,
+        *,
+        model_name: str | None = None,
+        replica: Replica = ALONE,
     ) -> None:
         self._path = model.absolute()
         self._settings = settings
         self._state_dir = state_dir
         self._model_name = model_name or model.stem
+        self._replica = replica
 
     async def connect(self) -> Endpoint:
         """The endpoint of the running engine, or of one that is started now.
@@ -59,11 +68,11 @@ class LlamaCpp:
         file = self._path.stat()
         settings = self._settings.model_dump_json(exclude={"idle_s", "start_timeout_s"})
         identity = (str(self._path.resolve()), file.st_size, file.st_mtime_ns, settings, version("xllamacpp"))
-        return engine_id(self._model_name, *identity)
+        return engine_id(self._model_name, *identity, *self._replica.identity)
 
     def _launch(self, info: GgufInfo, files: EngineFiles) -> LlamaCppLaunch:
         settings = self._settings
-        chosen = fit(info, settings, machine_memory_bytes())
+        chosen = fit(info, settings, memory_share_bytes(info, machine_memory_bytes(), self._replica.of))
         return LlamaCppLaunch(
             id=files.id,
             directory=files.state.parent,
@@ -71,7 +80,7 @@ class LlamaCpp:
             path=self._path,
             context_tokens=chosen.context_tokens,
             kv_type=chosen.kv_type,
-            threads=settings.threads or usable_cores(),
+            threads=settings.threads or max(1, usable_cores() // self._replica.of),
             slots=settings.slots,
             cache_ram_mib=settings.cache_ram_mib,
             ngram_speculation=settings.ngram_speculation,

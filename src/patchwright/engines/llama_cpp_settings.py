@@ -89,5 +89,10 @@ def fit(info: GgufInfo, settings: LlamaCppSettings, memory_bytes: int) -> Fit:
     return Fit(context_tokens=longest, kv_type=kv_type, planned_bytes=planned_bytes)
 
 
+def memory_share_bytes(info: GgufInfo, memory_bytes: int, engines: int) -> int:
+    """The memory that one of several engines with the same file may count on: its pages are in memory once for all."""
+    return memory_bytes - (memory_bytes - info.weights_bytes) * (engines - 1) // engines
+
+
 def _planned_bytes(info: GgufInfo, context_tokens: int, kv_type: KvType, slots: int) -> int:
     return plan_memory(info, context_tokens, kv_type, slots, repack=REPACK).total_bytes

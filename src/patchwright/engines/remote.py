@@ -14,6 +14,10 @@ TIMEOUT_S = 5.0
 logger = logging.getLogger(__name__)
 
 
+class Unreachable(EngineError):
+    """Nothing answers there, or only a proxy: it may be there later."""
+
+
 class Remote:
     """An OpenAI-compatible endpoint that is already there. `model` None: the only one that it serves."""
 
@@ -27,7 +31,7 @@ class Remote:
     async def connect(self) -> Endpoint:
         """The endpoint, after it has listed the model. Says in the log when its window is short, or unknown.
 
-        Raises EngineError when nothing answers, the key is refused, or the model is not served.
+        Raises Unreachable when nothing answers, and EngineError when the key is refused or the model is not served.
         """
         async with httpx.AsyncClient(timeout=TIMEOUT_S, headers=self._headers()) as client:
             model = self._choose(await self._served_models(client))
@@ -55,13 +59,15 @@ class Remote:
         try:
             response = await client.get(f"{self._base_url}/models")
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise EngineError(
+            raise Unreachable(
                 f"nothing answers at {self._base_url}: {str(error).lower() or 'timed out'}",
                 hint="is the server running, and is this the address of its API, such as http://127.0.0.1:8000/v1?",
             ) from error
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             problem = "refuses the key" if self._api_key else "asks for a key"
             raise EngineError(f"{self._base_url} {problem} ({response.status_code})", hint="name it with --api-key-env")
+        if response.is_server_error:
+            raise Unreachable(f"{self._base_url}/models answers {response.status_code}", hint="try again later")
         if not response.is_success:
             raise EngineError(
                 f"{self._base_url}/models answers {response.status_code}", hint="most base URLs end in /v1"

@@ -21,6 +21,9 @@ TIMEOUT = httpx.Timeout(30, connect=10, read=1800, pool=None)
 """Reading waits long: a CPU may prefill a full window for half an hour. A dead engine is noticed at once,
 by its closed connection."""
 
+SHORT_TIMEOUT = httpx.Timeout(10)
+"""For what needs no inference."""
+
 _UNLIMITED = httpx.Limits(max_connections=None)
 """Who asks too much at once is the queue's business."""
 
@@ -35,36 +38,50 @@ class Connection:
     that address where it does not.
     """
 
-    def __init__(self, connect: Connect, client: httpx.AsyncClient, endpoint: Endpoint) -> None:
+    def __init__(
+        self, connect: Connect, client: httpx.AsyncClient, endpoint: Endpoint, attempts: int, *, lost: bool
+    ) -> None:
         self._connect = connect
         self._client = client
-        self._lost = False
+        self._attempts = attempts
+        self._lost = lost
         self.endpoint = endpoint
 
     @classmethod
     @asynccontextmanager
     async def opened(cls, connect: Connect) -> AsyncGenerator[Self]:
         """Raises EngineError when no endpoint can be brought up."""
-        endpoint = await connect()
+        async with cls.to(await connect(), connect) as connection:
+            yield connection
+
+    @classmethod
+    @asynccontextmanager
+    async def to(
+        cls, endpoint: Endpoint, connect: Connect, *, attempts: int = ATTEMPTS, lost: bool = False
+    ) -> AsyncGenerator[Self]:
+        """To an endpoint that was found before, or, `lost`, is still to be found there when something is asked.
+
+        attempts: how often a request is sent; once, where somebody else can be asked instead.
+        """
         # A proxy from the environment has no business between us and an engine on this machine.
         local = httpx.URL(endpoint.base_url).host in LOOPBACK
         async with httpx.AsyncClient(timeout=TIMEOUT, limits=_UNLIMITED, trust_env=not local) as client:
-            yield cls(connect, client, endpoint)
+            yield cls(connect, client, endpoint, attempts, lost=lost)
 
-    async def post(self, route: str, body: Json, *, attempts: int = ATTEMPTS) -> bytes:
+    async def post(self, route: str, body: Json, *, attempts: int | None = None) -> bytes:
         """The answer, whole. Raises EngineError."""
-        return await self._whole("POST", route, body, attempts)
+        return await self._whole("POST", route, body, attempts or self._attempts, TIMEOUT)
 
     async def get(self, route: str) -> bytes:
-        """The answer, whole, asked for once. Raises EngineError."""
-        return await self._whole("GET", route, None, 1)
+        """The answer, whole, asked for once, and given at once. Raises EngineError."""
+        return await self._whole("GET", route, None, 1, SHORT_TIMEOUT)
 
     async def events(self, stack: AsyncExitStack, route: str, body: Json) -> AsyncIterator[str]:
         """The data of a stream's events, open as long as `stack` is. Sent again only as long as none has arrived.
 
         Raises EngineError, later also from the iterator.
         """
-        async for attempt in _retries(ATTEMPTS):
+        async for attempt in _retries(self._attempts):
             with attempt:
                 async with AsyncExitStack() as opening:
                     events = await self._open(opening, route, body)
@@ -87,12 +104,14 @@ class Connection:
             hint="`patchwright engine logs` shows what the embedded engine said last",
         )
 
-    async def _whole(self, method: str, route: str, body: Json | None, attempts: int) -> bytes:
+    async def _whole(self, method: str, route: str, body: Json | None, attempts: int, timeout: httpx.Timeout) -> bytes:
         async for attempt in _retries(attempts):
             with attempt:
                 await self.found()
                 try:
-                    response = await self._client.request(method, self._url(route), json=body, headers=self._headers())
+                    response = await self._client.request(
+                        method, self._url(route), json=body, headers=self._headers(), timeout=timeout
+                    )
                 except httpx.HTTPError as error:
                     raise self.gone(error) from None
                 if not response.is_success:

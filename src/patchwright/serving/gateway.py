@@ -4,6 +4,8 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
+from prometheus_client import CollectorRegistry
+
 from patchwright.schema.messages import Json
 from patchwright.schema.record import Record
 from patchwright.serving.body import ChatBody, SystemBody, TextBody
@@ -27,13 +29,21 @@ class Limits(Record):
 
 
 class Gateway:
-    """One model, served to many. `system`: the system prompt of conversations that bring none."""
+    """One model, served to many. `system`: the system prompt of conversations that bring none. `registry`: of what the
+    upstream counts by itself."""
 
-    def __init__(self, upstream: Upstream, queue: FairQueue, limits: Limits, system: str | None = None) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        queue: FairQueue,
+        limits: Limits,
+        system: str | None = None,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
         self.upstream = upstream
         self.queue = queue
         self.limits = limits
-        self.metrics = Metrics(lambda: queue.running, lambda: queue.waiting)
+        self.metrics = Metrics(lambda: queue.running, lambda: queue.waiting, registry)
         self._system = system
 
     async def chat(self, body: ChatBody, owner: str) -> AsyncGenerator[Json]:

@@ -1,6 +1,7 @@
 """What the gateway counts, in Prometheus's format."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -11,10 +12,12 @@ _RATES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 class Metrics:
-    """Of one gateway. `running` and `waiting` are asked for when somebody reads."""
+    """Of one gateway. `running` and `waiting` are asked for when somebody reads. registry: with what others count."""
 
-    def __init__(self, running: Callable[[], float], waiting: Callable[[], float]) -> None:
-        self._registry = CollectorRegistry()
+    def __init__(
+        self, running: Callable[[], float], waiting: Callable[[], float], registry: CollectorRegistry | None = None
+    ) -> None:
+        self._registry = registry or CollectorRegistry()
         self._requests = self._counter("requests", "Requests that have ended.", ("route", "status"))
         self._tokens = self._counter("tokens", "Tokens: of prompts, those of them from a cache, of answers.", ("kind",))
         self._first_s = self._histogram("time_to_first_token_seconds", "From the request to its first token.", _SECONDS)
@@ -49,3 +52,37 @@ class Metrics:
 
     def _histogram(self, name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"patchwright_{name}", what, buckets=buckets, registry=self._registry)
+
+
+class UpstreamMetrics:
+    """Of several upstreams behind one gateway, by their names."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = _by_upstream(Counter, "requests", "Requests that were sent to it.", registry)
+        self._hits = _by_upstream(Counter, "affinity_hits", "Of these, for a prefix that it had worked on.", registry)
+        self._failures = _by_upstream(Counter, "failures", "Times that it failed, or was not there.", registry)
+        self._running = _by_upstream(Gauge, "answers_running", "Answers that it works on.", registry)
+        self._available = _by_upstream(Gauge, "available", "0 while it is set aside, 1 otherwise.", registry)
+
+    def watch(self, upstream: str, running: Callable[[], float], available: Callable[[], float]) -> None:
+        """Both are asked for when somebody reads."""
+        for counter in (self._requests, self._hits, self._failures):
+            counter.labels(upstream)
+        self._running.labels(upstream).set_function(running)
+        self._available.labels(upstream).set_function(available)
+
+    def asked(self, upstream: str) -> None:
+        self._requests.labels(upstream).inc()
+
+    def hit(self, upstream: str) -> None:
+        self._hits.labels(upstream).inc()
+
+    def failed(self, upstream: str) -> None:
+        self._failures.labels(upstream).inc()
+
+
+_Kind = TypeVar("_Kind", Counter, Gauge)
+
+
+def _by_upstream(kind: type[_Kind], name: str, what: str, registry: CollectorRegistry) -> _Kind:
+    return kind(f"patchwright_upstream_{name}", what, ("upstream",), registry=registry)

@@ -31,7 +31,11 @@ class OpenAIUpstream:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.model = connection.endpoint.model
-        self.context_tokens = connection.endpoint.context_tokens
+
+    @property
+    def context_tokens(self) -> int | None:
+        """As the endpoint last said: one that is found again may have another window."""
+        return self._connection.endpoint.context_tokens
 
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
         asked = body.model_dump(exclude_unset=True, by_alias=True)

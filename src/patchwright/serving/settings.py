@@ -14,8 +14,14 @@ class ServeSettings(Record):
     port: int = Field(default=8000, ge=0, le=65535)
     """0: one that is free."""
 
+    upstreams: tuple[str, ...] = ()
+    """Endpoints of one model, such as http://gpu-box:8000/v1, among which requests are balanced."""
+
+    replicas: int = Field(default=1, ge=1, le=64)
+    """Embedded engines on this machine, each with its share of the cores, among which requests are balanced."""
+
     concurrency: int = Field(default=8, ge=1, le=1024)
-    """Answers that other engines and endpoints are asked for at once. The embedded one has as many as it has slots."""
+    """Answers that another engine, or each endpoint, is asked for at once. The embedded one has its slots."""
 
     queue: int = Field(default=64, ge=0, le=100_000)
     """Requests that may wait; the next one is told to come back later."""

@@ -11,8 +11,11 @@ class Upstream(Protocol):
     """One model on one engine."""
 
     model: str
-    context_tokens: int | None
-    """The window in tokens, prompt and answer together; None when unknown."""
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The window in tokens, prompt and answer together; None when unknown."""
+        ...
 
     def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
         """The chunks of a streamed chat completion in OpenAI's shape, the last one with the usage and no choice.
