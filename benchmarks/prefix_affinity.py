@@ -1,8 +1,9 @@
 """What prefix affinity is worth: python benchmarks/prefix_affinity.py [MODEL] [CONVERSATIONS] [TURNS]
 
-Several conversations of several turns over two engines, each turn in another order, two requests at a time: once balanced by
-prefix affinity and once round robin, each time with two engines that were started for it. Prints the share of the prompts'
-tokens that came from the engines' caches, and how long it took; compare the ratios, not with other machines.
+Several conversations of several turns over two engines, each turn in another order, two requests at a time: once
+balanced by prefix affinity and once round robin, each time with two engines that were started for it. Prints the share
+of the prompts' tokens that came from the engines' caches, and how long it took; compare the ratios, not with other
+machines.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ from patchwright.serving.upstream import Upstream
 ENGINES = 2
 AT_ONCE = 2
 ANSWER_TOKENS = 16
-OPENING_CHARS, TURN_CHARS = 3_000, 600
+OPENING_CHARS, TURN_CHARS = 1_500, 300
 SOURCE = (Path(__file__).resolve().parent.parent / "src" / "patchwright" / "sandbox" / "client.py").read_text() * 20
 
 
@@ -114,5 +115,5 @@ async def main(model: str, conversations: int, turns: int) -> None:
 
 
 if __name__ == "__main__":
-    chosen = sys.argv[1:] + ["qwen2.5-coder-0.5b", "7", "6"][len(sys.argv) - 1 :]
+    chosen = sys.argv[1:] + ["smollm2-135m", "5", "6"][len(sys.argv) - 1 :]
     asyncio.run(main(chosen[0], int(chosen[1]), int(chosen[2])))

@@ -17,6 +17,8 @@ class OpenAIServer:
         self.model = model
         self.context_tokens = context_tokens
         self.bodies: list[dict[str, Any]] = []
+        self.listed = 0
+        """How often somebody asked for its models."""
         self.broken: bytes | None = None
         """Sent to everybody, instead of an answer: nothing at all closes the connection."""
         self.may_end = asyncio.Event()
@@ -35,6 +37,7 @@ class OpenAIServer:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         if head.startswith("get"):
+            self.listed += 1
             models = {"data": [{"id": self.model, "max_model_len": self.context_tokens}]}
             writer.write(status(200, models) if self.broken is None else self.broken)
         else:

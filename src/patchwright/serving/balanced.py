@@ -212,8 +212,5 @@ async def _recovered(backend: Backend) -> None:
     """Probes it until it answers; it is used again then."""
     while backend.is_set_aside:
         await asyncio.sleep(backend.circuit.pause_s)
-        if await backend.upstream.ready():
-            backend.circuit.answered_probe()
-        else:
-            backend.circuit.still_fails()
+        backend.circuit.probed(answers=await backend.upstream.ready())
     logger.warning("%s answers again", backend.name)

@@ -41,21 +41,23 @@ class Circuit:
         """A request has failed. gone: nobody answers any more."""
         self._failures += 1
         if self.state == "half-open":
-            self.still_fails()
+            self._open_for_longer()
         elif gone or self._failures >= FAILURES:
             self.state = "open"
 
-    def still_fails(self) -> None:
-        """So has a probe, or the first request after one."""
-        self.state = "open"
-        self.pause_s = min(self.pause_s * 2, LONGEST_PAUSE_S)
-
-    def answered_probe(self) -> None:
-        if self.state == "open":
+    def probed(self, *, answers: bool) -> None:
+        """A probe has ended. Where a request has succeeded in the meantime, it says nothing new."""
+        if self.state == "open" and answers:
             self.state = "half-open"
+        elif self.state == "open":
+            self._open_for_longer()
 
     def succeeded(self) -> None:
         """A request has got its first chunk."""
         self.state = "closed"
         self.pause_s = self._first_pause_s
         self._failures = 0
+
+    def _open_for_longer(self) -> None:
+        self.state = "open"
+        self.pause_s = min(self.pause_s * 2, LONGEST_PAUSE_S)

@@ -60,7 +60,7 @@ class UpstreamMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = _by_upstream(Counter, "requests", "Requests that were sent to it.", registry)
         self._hits = _by_upstream(Counter, "affinity_hits", "Of these, for a prefix that it had worked on.", registry)
-        self._failures = _by_upstream(Counter, "failures", "Requests and probes that it failed.", registry)
+        self._failures = _by_upstream(Counter, "failures", "Times that it failed, or was not there.", registry)
         self._running = _by_upstream(Gauge, "answers_running", "Answers that it works on.", registry)
         self._available = _by_upstream(Gauge, "available", "0 while it is set aside, 1 otherwise.", registry)
 
