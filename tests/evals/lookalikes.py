@@ -75,8 +75,9 @@ def exercism_checkout(root: Path, practice: str = "exercises/practice") -> Path:
         "files": {"solution": ["double.py"], "test": ["double_test.py"], "example": [".meta/example.py"]},
         "blurb": "Double it.",
     }
-    test = "import unittest\nfrom double import double\n\n\nclass DoubleTest(unittest.TestCase):\n"
-    test += "    def test_two(self):\n        self.assertEqual(double(2), 4)\n"
+    test = "import unittest\nfrom double import double\nfrom test_utils import TWO\n\n\n"
+    test += "class DoubleTest(unittest.TestCase):\n"
+    test += "    def test_two(self):\n        self.assertEqual(double(TWO), 4)\n"
     files = {
         ".meta/config.json": json.dumps(config),
         ".meta/example.py": QUIXBUGS_RIGHT,
@@ -84,5 +85,6 @@ def exercism_checkout(root: Path, practice: str = "exercises/practice") -> Path:
         ".docs/instructions.append.md": "# Appended\n\nAs fast as you can.\n",
         "double.py": "def double(n):\n    pass\n",
         "double_test.py": test,
+        "test_utils.py": "TWO = 2\n",
     }
     return write(root, {f"{practice}/double/{name}": text for name, text in files.items()})

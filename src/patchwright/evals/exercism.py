@@ -51,7 +51,8 @@ def _exercise(name: str, repo: str, config: Path) -> Exercise:
         named = _Config.model_validate_json(text_of(config)).files
     except ValidationError as error:
         raise BenchmarkError(f"{config}: {error.errors(include_url=False)[0]['msg'].lower()}") from None
-    files = {each: text_of(root / each) for each in (*named.solution, *named.test, *named.editor)}
+    beside = [path.name for path in sorted(root.glob("*.py"))]  # error-handling's tests need one that is not named
+    files = {each: text_of(root / each) for each in (*named.solution, *named.test, *named.editor, *beside)}
     examples = dict(zip(named.solution, (text_of(root / each) for each in named.example), strict=False))
     parts = [root / ".docs" / part for part in _INSTRUCTIONS]
     instructions = "\n".join(text_of(part) for part in parts if part.exists())
