@@ -69,7 +69,7 @@ async def test_a_child_that_takes_too_long_dies_with_its_process_group(tmp_path:
     child = Child(["bash", "-c", "sleep 300 & echo $!; wait"], tmp_path, os.environ, output, output)
     assert await child.run(timeout_s=1.5) is None
     sleep_pid = int(output.read_text())
-    assert not psutil.pid_exists(sleep_pid) or has_ended(psutil.Process(sleep_pid))
+    wait_until(lambda: not psutil.pid_exists(sleep_pid) or has_ended(psutil.Process(sleep_pid)))
 
 
 async def test_a_child_says_how_it_ended(tmp_path: Path) -> None:
