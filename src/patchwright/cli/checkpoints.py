@@ -109,7 +109,7 @@ def export_adapter(
     """
     with _opened(source, source_format) as checkpoint, ExitStack() as files:
         from patchwright.models.checkpoint.adapter import open_adapter, write_gguf_adapter
-        from patchwright.models.checkpoint.convert import appearing
+        from patchwright.models.checkpoint.draft import appearing
 
         opened = open_adapter(adapter, checkpoint.decoder, files)
         with appearing(target) as draft:
@@ -133,7 +133,7 @@ def make_tiny(
     if width % 128:
         raise ModelError(f"a width of {width} is not a multiple of 128")
     with _libraries():
-        from patchwright.models.checkpoint.convert import appearing
+        from patchwright.models.checkpoint.draft import appearing
         from patchwright.models.checkpoint.tiny import random_checkpoint, tiny_decoder
 
         checkpoint = random_checkpoint(tiny_decoder(width=width, layers=layers), seed=seed)

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from patchwright.errors import ModelError
 from patchwright.models.checkpoint.adapter import open_adapter
-from patchwright.models.checkpoint.convert import appearing, convert, opened
+from patchwright.models.checkpoint.convert import convert, opened
 
 
 @pytest.fixture
@@ -134,26 +134,6 @@ def test_a_tensor_with_more_bytes_than_it_says_is_not_written(copy: Path, tmp_pa
         with pytest.raises(ModelError, match=r"norm\.weight has 128 bytes where 256 are due"):
             convert(changed, tmp_path / "result", "mistral", "bf16", chat_template=None)
     assert not (tmp_path / "result").exists()
-
-
-def test_whoever_is_first_keeps_what_was_written(tmp_path: Path) -> None:
-    target = tmp_path / "result"
-
-    def write() -> None:
-        with appearing(target) as draft:
-            draft.write_text("second")
-            target.write_text("first")
-
-    with pytest.raises(ModelError, match="is there already"):
-        write()
-    assert target.read_text() == "first"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_link_that_leads_nowhere_is_there_already(tmp_path: Path) -> None:
-    (tmp_path / "result").symlink_to("nowhere")
-    with pytest.raises(ModelError, match="is there already"), appearing(tmp_path / "result"):
-        pass
 
 
 @pytest.mark.parametrize(

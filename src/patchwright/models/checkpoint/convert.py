@@ -1,7 +1,5 @@
 """Conversion: a checkpoint of one format as one of another, block by block, and nothing half-written left behind."""
 
-import os
-import tempfile
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -9,7 +7,8 @@ from pathlib import Path
 
 from patchwright.errors import ModelError
 from patchwright.models.checkpoint.checkpoint import Checkpoint, Format
-from patchwright.models.checkpoint.gguf_format import open_gguf, write_gguf
+from patchwright.models.checkpoint.draft import appearing
+from patchwright.models.checkpoint.gguf_format import in_gguf, open_gguf, write_gguf
 from patchwright.models.checkpoint.hugging_face import CONFIG, open_hugging_face, write_hugging_face
 from patchwright.models.checkpoint.mistral import PARAMS, open_mistral, write_mistral
 from patchwright.models.checkpoint.tensors import FLOATS, Rows, Tensor
@@ -58,7 +57,7 @@ def convert(
     kinds = [kind.lower() for kind in FLOATS] if form != "gguf" else list(RECIPES)
     if number_type not in kinds:
         raise ModelError(f"{form} has no {number_type} here", hint=f"there are {', '.join(kinds)}")
-    with appearing(target) as draft:
+    with appearing(target, _size_bytes(checkpoint, form, number_type)) as draft:
         if form == "gguf":
             write_gguf(checkpoint, draft, number_type, name=target.stem, chat_template=chat_template)
             return
@@ -67,42 +66,13 @@ def convert(
         write(checkpoint, draft, number_type.upper())
 
 
-@contextmanager
-def appearing(target: Path) -> Generator[Path]:
-    """A path beside `target`, which takes its name when all went well and is gone when not.
-
-    Raises ModelError when there is something of that name, or when it cannot be written.
-    """
-    try:
-        if os.path.lexists(target):
-            raise _taken(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as directory:
-            draft = Path(directory) / target.name
-            yield draft
-            _name(draft, target)
-    except FileExistsError:
-        raise _taken(target) from None
-    except OSError as error:
-        raise ModelError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from None
-
-
-def _name(draft: Path, target: Path) -> None:
-    """Raises FileExistsError when another run was quicker."""
-    if draft.is_dir():
-        target.mkdir()
-        draft.replace(target)
-        return
-    try:
-        os.link(draft, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links: what took an hour is not lost for that
-        draft.replace(target)
-
-
-def _taken(target: Path) -> ModelError:
-    return ModelError(f"{target} is there already", hint="remove it, or name another place")
+def _size_bytes(checkpoint: Checkpoint, form: Format, number_type: str) -> int:
+    """Of the weights once they are written; what stands beside them is small."""
+    if form == "gguf":
+        written = [in_gguf(tensor, checkpoint.decoder, number_type) for tensor in checkpoint.in_order()]
+    else:
+        written = [tensor.to(number_type.upper()) for tensor in checkpoint.in_order()]
+    return sum(tensor.size_bytes for tensor in written)
 
 
 def _heard(checkpoint: Checkpoint, on_bytes: OnBytes) -> Checkpoint:

@@ -77,7 +77,7 @@ def write_gguf(checkpoint: Checkpoint, path: Path, quantisation: str, *, name: s
         _add_vocabulary(writer, checkpoint.tekken)
         if chat_template is not None:
             writer.add_chat_template(chat_template)
-        write_tensors(writer, [_written(tensor, checkpoint.decoder, quantisation) for tensor in checkpoint.in_order()])
+        write_tensors(writer, [in_gguf(tensor, checkpoint.decoder, quantisation) for tensor in checkpoint.in_order()])
     finally:
         writer.close()
 
@@ -194,8 +194,8 @@ def _add_vocabulary(writer: gguf.GGUFWriter, tekken: Tekken) -> None:
     writer.add_add_eos_token(False)
 
 
-def _written(tensor: Tensor, decoder: Decoder, quantisation: str) -> Tensor:
-    """llama.cpp computes norms in 32 bits."""
+def in_gguf(tensor: Tensor, decoder: Decoder, quantisation: str) -> Tensor:
+    """As it stands in a file of that quantisation. llama.cpp computes norms in 32 bits."""
     is_matrix = len(tensor.shape) > 1
     kind = number_type(quantisation, tensor.name, tensor.columns, decoder.layers) if is_matrix else "F32"
     return replace(tensor.to(kind), name=gguf_name(tensor.name))
