@@ -29,6 +29,11 @@ class CommonParamsSpeculative:
     types: list[common_speculative_type]
     ngram_simple: CommonParamsSpeculativeNgramMap
 
+class CommonAdapterLoraInfo:
+    path: str
+    scale: float
+    def __init__(self, path: str = ..., scale: float = ...) -> None: ...
+
 class CommonParams:
     model: CommonParamsModel
     model_alias: set[str]
@@ -52,6 +57,8 @@ class CommonParams:
     fit_params: bool
     no_extra_bufts: bool
     speculative: CommonParamsSpeculative
+    lora_adapters: list[CommonAdapterLoraInfo]
+    lora_init_without_apply: bool
     def __init__(self) -> None: ...
 
 class Server:

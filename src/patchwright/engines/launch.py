@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, TypeAdapter, field_serializer
 
+from patchwright.engines.adapters import NamedAdapter
 from patchwright.engines.base import ServedName
 from patchwright.models.memory import KvType
 from patchwright.schema.record import Record
@@ -52,6 +53,8 @@ class LlamaCppLaunch(Launch):
     probe: Literal["/v1/models"] = "/v1/models"
     """What is asked to see whether it answers us: /health is open to everybody."""
     cache_ram_mib: int
+    adapters: tuple[NamedAdapter, ...] = ()
+    """GGUF files. None of them applies unless a request asks for it."""
     ngram_speculation: bool
     repack: bool
 

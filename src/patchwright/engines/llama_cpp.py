@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from patchwright.engines.adapters import NamedAdapter, gguf_of
 from patchwright.engines.base import ALONE, Replica
 from patchwright.engines.launch import LlamaCppLaunch
 from patchwright.engines.llama_cpp_settings import REPACK, LlamaCppSettings, fit, memory_share_bytes
@@ -53,9 +54,31 @@ class LlamaCpp:
         and when it is not ready within `settings.start_timeout_s`.
         """
         info = self._read_header()
+        adapters = await self.gguf_adapters()
         return await brought_up(
-            self._id(), self._state_dir, lambda files: self._launch(info, files), self._settings.start_timeout_s
+            self._id(adapters),
+            self._state_dir,
+            lambda files: self._launch(info, adapters, files),
+            self._settings.start_timeout_s,
         )
+
+    @property
+    def adapters(self) -> tuple[NamedAdapter, ...]:
+        """As they were named, loaded or not."""
+        return self._settings.adapters
+
+    def with_adapters(self, adapters: tuple[NamedAdapter, ...]) -> "LlamaCpp":
+        """The same model with others: another engine."""
+        settings = self._settings.model_copy(update={"adapters": adapters})
+        return LlamaCpp(self._path, settings, self._state_dir, model_name=self._model_name, replica=self._replica)
+
+    async def gguf_adapters(self) -> tuple[NamedAdapter, ...]:
+        """The adapters' files as llama.cpp reads them, converted where they are not. Raises EngineError."""
+        names = [self._model_name, *(adapter.name for adapter in self.adapters)]
+        if double := next((name for name in names if names.count(name) > 1), None):
+            raise EngineError(f"two models are called {double}", hint="name the adapter: NAME=PATH")
+        cache = self._state_dir / "adapters"
+        return tuple([await asyncio.to_thread(gguf_of, each, self._path, cache) for each in self.adapters])
 
     def _read_header(self) -> GgufInfo:
         try:
@@ -63,14 +86,14 @@ class LlamaCpp:
         except ModelError as error:
             raise EngineError(str(error), hint=error.hint) from error
 
-    def _id(self) -> str:
+    def _id(self, adapters: tuple[NamedAdapter, ...]) -> str:
         """How long an engine may load or idle does not make it another."""
-        file = self._path.stat()
-        settings = self._settings.model_dump_json(exclude={"idle_s", "start_timeout_s"})
-        identity = (str(self._path.resolve()), file.st_size, file.st_mtime_ns, settings, version("xllamacpp"))
+        settings = self._settings.model_dump_json(exclude={"idle_s", "start_timeout_s", "adapters"})
+        named = [(adapter.name, *_stamp(adapter.path)) for adapter in adapters]
+        identity = (*_stamp(self._path), settings, named, version("xllamacpp"))
         return engine_id(self._model_name, *identity, *self._replica.identity)
 
-    def _launch(self, info: GgufInfo, files: EngineFiles) -> LlamaCppLaunch:
+    def _launch(self, info: GgufInfo, adapters: tuple[NamedAdapter, ...], files: EngineFiles) -> LlamaCppLaunch:
         settings = self._settings
         chosen = fit(info, settings, memory_share_bytes(info, machine_memory_bytes(), self._replica.of))
         return LlamaCppLaunch(
@@ -82,14 +105,25 @@ class LlamaCpp:
             kv_type=chosen.kv_type,
             threads=settings.threads or max(1, usable_cores() // self._replica.of),
             slots=settings.slots,
-            cache_ram_mib=settings.cache_ram_mib,
+            # A conversation comes back from this cache as any adapter has computed it: it is found by its tokens alone
+            # (https://github.com/ggml-org/llama.cpp/issues/30129).
+            cache_ram_mib=0 if adapters else settings.cache_ram_mib,
+            adapters=adapters,
             ngram_speculation=settings.ngram_speculation,
             repack=REPACK,
-            planned_bytes=chosen.planned_bytes,
+            planned_bytes=chosen.planned_bytes + sum(adapter.path.stat().st_size for adapter in adapters),
             idle_s=settings.idle_s,
             start_timeout_s=settings.start_timeout_s,
             api_key=SecretStr(secrets.token_urlsafe(32)),
         )
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        file = path.stat()
+    except OSError as error:
+        raise EngineError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    return str(path.resolve()), file.st_size, file.st_mtime_ns
 
 
 async def check_library() -> str:

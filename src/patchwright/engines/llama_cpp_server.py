@@ -79,7 +79,7 @@ class LlamaCppServer:
 
 def server_params(launch: LlamaCppLaunch) -> "CommonParams":
     """The launch in llama.cpp's own terms: on loopback, for who has the key, closed to web pages."""
-    from xllamacpp import CommonParams, common_speculative_type, ggml_type
+    from xllamacpp import CommonAdapterLoraInfo, CommonParams, common_speculative_type, ggml_type
 
     params = CommonParams()
     params.model.path = str(launch.path)
@@ -98,6 +98,9 @@ def server_params(launch: LlamaCppLaunch) -> "CommonParams":
     params.cache_ram_mib = launch.cache_ram_mib
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = launch.threads
     params.no_extra_bufts = not launch.repack
+    # Without the scale of 0 a request that asks for no adapter would get all of them.
+    params.lora_adapters = [CommonAdapterLoraInfo(str(adapter.path), 0.0) for adapter in launch.adapters]
+    params.lora_init_without_apply = True
     if launch.ngram_speculation:
         params.speculative.types = [common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
     return params

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from patchwright.engines.adapters import NamedAdapter
 from patchwright.errors import EngineError
 from patchwright.models.gguf_file import GgufInfo
 from patchwright.models.memory import KvType, largest_context, plan_memory
@@ -41,7 +42,11 @@ class LlamaCppSettings(Record):
     """Seconds without a request after which the engine ends and gives its memory back."""
 
     cache_ram_mib: int = Field(default=1024, ge=0)
-    """Memory in MiB for conversations that lost their slot to another; 0 turns this cache off."""
+    """Memory in MiB for conversations that lost their slot to another; 0 turns this cache off, as adapters do."""
+
+    adapters: tuple[NamedAdapter, ...] = ()
+    """LoRA adapters to load, as PATH or NAME=PATH: .gguf files, or directories as PEFT saves them. None applies
+    unless a request asks for it."""
 
     ngram_speculation: bool = True
     """Guess the next tokens from what the conversation already says: faster on rewrites, and changes no token."""

@@ -10,7 +10,7 @@ from typing import Literal
 import psutil
 from pydantic import ValidationError
 
-from patchwright.engines.launch import AnyLaunch
+from patchwright.engines.launch import AnyLaunch, LlamaCppLaunch
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.record import Record
 
@@ -47,6 +47,7 @@ class EngineState(Record):
         return process if alive and same else None
 
     def endpoint(self) -> Endpoint:
+        adapters = self.launch.adapters if isinstance(self.launch, LlamaCppLaunch) else ()
         return Endpoint(
             base_url=f"{self.url}/v1",
             model=self.launch.model,
@@ -54,6 +55,7 @@ class EngineState(Record):
             context_tokens=self.context_tokens,
             tokenizes=self.launch.engine == "llama.cpp",
             streams=self.launch.streams,
+            adapters=tuple(adapter.name for adapter in adapters),
         )
 
 

@@ -90,6 +90,11 @@ class Connection:
                     return _again(first, events)
         raise AssertionError("stamina returns or raises")
 
+    async def renew(self) -> None:
+        """Asks for the endpoint again: it is another one now. Raises EngineError."""
+        self._lost = True
+        await self.found()
+
     async def found(self) -> None:
         """Finds the endpoint again when it was lost."""
         if self._lost:
@@ -109,8 +114,9 @@ class Connection:
             with attempt:
                 await self.found()
                 try:
+                    asked = None if body is None else self._asked(body)
                     response = await self._client.request(
-                        method, self._url(route), json=body, headers=self._headers(), timeout=timeout
+                        method, self._url(route), json=asked, headers=self._headers(), timeout=timeout
                     )
                 except httpx.HTTPError as error:
                     raise self.gone(error) from None
@@ -122,7 +128,7 @@ class Connection:
     async def _open(self, stack: AsyncExitStack, route: str, body: Json) -> AsyncIterator[str]:
         await self.found()
         try:
-            streaming = self._client.stream("POST", self._url(route), json=body, headers=self._headers())
+            streaming = self._client.stream("POST", self._url(route), json=self._asked(body), headers=self._headers())
             response = await stack.enter_async_context(streaming)
             if not response.is_success:
                 await response.aread()
@@ -137,6 +143,9 @@ class Connection:
                 yield event.data
         except (httpx.HTTPError, SSEError) as error:
             raise self.gone(error) from None
+
+    def _asked(self, body: Json) -> Json:
+        return self.endpoint.choosing(None) | body
 
     def _url(self, route: str) -> str:
         base = self.endpoint.base_url

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from patchwright.schema.messages import Json
 from patchwright.schema.record import Record
 
 Dialect = Literal["openai", "mistral"]
@@ -23,3 +24,15 @@ class Endpoint(Record):
     dialect: Dialect = "openai"
     streams: bool = True
     """False when it can only answer as a whole."""
+    adapters: tuple[str, ...] = ()
+    """Names of the LoRA adapters that llama.cpp has loaded, each at the place that is its number there."""
+
+    def choosing(self, adapter: str | None) -> Json:
+        """The fields of a request that choose an adapter, or none of them; nothing where there are none to choose.
+
+        llama.cpp must be told each time: a request that names no adapter goes on from what its slot has computed with
+        another one (https://github.com/ggml-org/llama.cpp/issues/26207).
+        """
+        if not self.adapters:
+            return {}
+        return {"lora": [{"id": number, "scale": float(name == adapter)} for number, name in enumerate(self.adapters)]}

@@ -1,0 +1,98 @@
+"""LoRA adapters of the embedded engine: named by the user, checked, and as the GGUF files that llama.cpp reads."""
+
+import hashlib
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from patchwright.errors import EngineError, ModelError
+from patchwright.models.gguf_adapter import check_gguf_adapter
+from patchwright.schema.record import Record
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
+
+_GGUF = ".gguf"
+_NO_PICKLES = "pickles are programs, and never read; save the adapter as safetensors"
+
+
+class NamedAdapter(Record):
+    """An adapter under the name that a request chooses it by. Written NAME=PATH, or PATH: then the file names it."""
+
+    name: str = Field(pattern=NAME)
+    path: Path
+    """A GGUF file, or a directory as PEFT saves it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parsed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        name, equals, path = value.partition("=")
+        if equals:
+            return {"name": name, "path": path}
+        file = Path(value)
+        return {"name": file.stem if file.suffix == _GGUF else file.name, "path": value}
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """What is read of an adapter: the file, or the two of a directory."""
+    return (path / CONFIG, path / WEIGHTS) if path.is_dir() else (path,)
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether it looks like one: its name ends in .gguf, or it is a directory with PEFT's files."""
+    return all(file.is_file() for file in files_of(path)) if path.is_dir() else path.suffix == _GGUF
+
+
+def gguf_of(adapter: NamedAdapter, model: Path, cache: Path) -> NamedAdapter:
+    """The adapter as a GGUF file that fits the model. A directory is converted once, into `cache`.
+
+    Reads whole weights only then. Raises EngineError when it is none, or for another model.
+    """
+    path = adapter.path.absolute()
+    try:
+        if not path.is_dir() and path.suffix != _GGUF:
+            raise ModelError(f"{path} is neither a {_GGUF} file nor a directory as PEFT saves it", hint=_NO_PICKLES)
+        found = _converted(path, model, cache) if path.is_dir() else path
+        check_gguf_adapter(found, model)
+    except ModelError as error:
+        raise EngineError(f"the adapter {adapter.name}: {error}", hint=error.hint) from None
+    return adapter.model_copy(update={"path": found})
+
+
+def _converted(directory: Path, model: Path, cache: Path) -> Path:
+    """Named by what it was made of. Raises ModelError."""
+    if not is_adapter(directory):
+        raise ModelError(f"{directory} does not hold {CONFIG} and {WEIGHTS}", hint=_NO_PICKLES)
+    made_of = [_stamp(file) for file in (*files_of(directory), model)]
+    digest = hashlib.sha256(repr((made_of, version("patchwright"))).encode()).hexdigest()
+    target = cache / f"{directory.name}-{digest[:16]}{_GGUF}"
+    if not target.is_file():
+        _convert(directory, model, target)
+    return target
+
+
+def _convert(directory: Path, model: Path, target: Path) -> None:
+    try:
+        from patchwright.models.checkpoint.adapter import open_adapter, write_gguf_adapter
+        from patchwright.models.checkpoint.convert import opened
+        from patchwright.models.checkpoint.draft import appearing
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"{error.name} is not installed, and adapters are converted with it",
+            hint="`pip install patchwright[mistral]`",
+        ) from None
+    with opened(model) as checkpoint, ExitStack() as files:
+        adapter = open_adapter(directory, checkpoint.decoder, files)
+        with appearing(target) as draft:
+            write_gguf_adapter(adapter, draft)
+
+
+def _stamp(file: Path) -> tuple[str, int, int]:
+    stat = file.stat()
+    return str(file.resolve()), stat.st_size, stat.st_mtime_ns
