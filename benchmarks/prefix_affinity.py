@@ -43,6 +43,7 @@ class RoundRobin:
     def __init__(self, upstreams: list[Upstream]) -> None:
         self.model = upstreams[0].model
         self.context_tokens = upstreams[0].context_tokens
+        self.adapters = upstreams[0].adapters
         self._next: Iterator[Upstream] = cycle(upstreams)
 
     def chat(self, body: ChatBody) -> AsyncGenerator[Json]:

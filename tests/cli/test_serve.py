@@ -19,6 +19,7 @@ import pytest
 from patchwright.engines.machine import usable_cores
 from patchwright.engines.running import running_engines, stop_engine
 from tests.engines.tiny_gguf import write_tiny_gguf
+from tests.models.checkpoint.random_adapter import write_adapter
 
 PATCHWRIGHT = [sys.executable, "-m", "patchwright.cli.main"]
 
@@ -134,6 +135,49 @@ def test_replicas_are_engines_of_their_own_with_a_share_of_the_machine(
         engines = running_engines(Path(environment["PATCHWRIGHT_STATE_DIR"]))
         assert [engine.threads for engine in engines] == [max(1, usable_cores() // 2)] * 2
         assert len({engine.pid for engine in engines}) == 2
+
+
+def greedy(url: str, model: str) -> tuple[str, str]:
+    body = {"model": model, "prompt": "The sky is", "max_tokens": 8, "temperature": 0}
+    answer = httpx.post(f"{url}/v1/completions", json=body, timeout=60).json()
+    return answer["model"], answer["choices"][0]["text"]
+
+
+def test_adapters_are_models_of_every_replica_and_stay(
+    environment: dict[str, str], tiny_devstral: Path, tmp_path: Path
+) -> None:
+    environment |= {"PATCHWRIGHT_LLAMA_CPP__CONTEXT_TOKENS": "1024"}
+    write_adapter(tmp_path / "one", seed=1)
+    options = ("--replicas", "2", "--adapter", f"one={tmp_path / 'one'}")
+    with serving(environment, tiny_devstral / "tiny.gguf", *options) as (url, _):
+        assert [each["id"] for each in httpx.get(f"{url}/v1/models").json()["data"]] == ["tiny", "one"]
+        base, one = greedy(url, "tiny"), greedy(url, "one")
+        assert (base[0], one[0], base[1] != one[1]) == ("tiny", "one", True)
+        assert requests_by_upstream(url) == {"replica-1": 1, "replica-2": 1}
+        assert [greedy(url, name) for name in ("one", "tiny", "one")] == [one, base, one]
+        assert requests_by_upstream(url) == {"replica-1": 2, "replica-2": 3}
+        refused = httpx.post(f"{url}/v1/adapters", json={"name": "two", "path": "two"})
+        assert (refused.status_code, "serve without --replicas" in refused.text) == (400, True)
+        listed = httpx.get(f"{url}/v1/adapters").json()["data"]
+        assert [(each["name"], each["loaded"]) for each in listed] == [("one", True)]
+
+
+def test_adapters_that_cannot_be_served_are_refused_at_the_start(
+    environment: dict[str, str], tiny_devstral: Path, tmp_path: Path
+) -> None:
+    def told(*options: str) -> tuple[int, str]:
+        ended = patchwright(environment, "serve", "--port", "0", *options)
+        return ended.returncode, ended.stderr
+
+    for elsewhere in (("--base-url", "http://gpu-box:8000/v1"), ("--upstream", "http://gpu-box:8000/v1")):
+        code, said = told("--adapter", "one=one", *elsewhere)
+        assert (code, "hint: `patchwright model merge`" in said) == (2, True)
+    code, said = told("--adapter", "one=one", "--engine", "vllm")
+    assert (code, "--adapter is for the embedded engine" in said) == (2, True)
+    code, said = told("--adapter", "no name=one")
+    assert (code, "hint: write NAME=PATH" in said) == (2, True)
+    code, said = told("--model", str(tiny_devstral / "tiny.gguf"), "--adapter", f"one={tmp_path / 'none'}")
+    assert (code, "the adapter one: " in said, "no such file or directory" in said) == (3, True, True)
 
 
 @contextmanager

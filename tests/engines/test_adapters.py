@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from patchwright.engines.adapted import AdaptedLlamaCpp
 from patchwright.engines.adapters import NamedAdapter
+from patchwright.engines.base import ALONE, Replica
 from patchwright.engines.llama_cpp import LlamaCpp
 from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import running_engines
 from patchwright.errors import EngineError
 from patchwright.models.checkpoint.adapter import merged, open_adapter
 from patchwright.models.checkpoint.convert import convert, opened
+from patchwright.models.checkpoint.tiny import tiny_decoder
 from patchwright.policy.connection import Connection
 from patchwright.policy.pieces import read_piece, read_whole
 from tests.engines.asking import client
@@ -39,9 +41,9 @@ def places(tiny_devstral: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return directory
 
 
-def engine(model: Path, state_dir: Path, *adapters: Path | str, **settings: Any) -> LlamaCpp:
+def engine(model: Path, state_dir: Path, *adapters: Path | str, replica: Replica = ALONE, **settings: Any) -> LlamaCpp:
     fields = {"threads": 1, "context_tokens": 1024, "adapters": [str(each) for each in adapters]} | settings
-    return LlamaCpp(model, LlamaCppSettings.model_validate(fields), state_dir)
+    return LlamaCpp(model, LlamaCppSettings.model_validate(fields), state_dir, replica=replica)
 
 
 async def said(connection: Connection, prompt: list[int], **fields: Any) -> list[int]:
@@ -137,12 +139,29 @@ async def test_other_adapters_are_another_engine(places: Path, state_dir: Path) 
     assert await engine(places / "base.gguf", state_dir, places / "one").connect() == one
 
 
+async def test_replicas_that_start_at_once_with_a_directory_are_engines_of_their_own(
+    places: Path, state_dir: Path
+) -> None:
+    """Both find it unconverted; given the adapters later, they are the same two."""
+    replicas = [Replica(number=number, of=2) for number in range(2)]
+    named = [engine(places / "base.gguf", state_dir, places / "one", replica=each) for each in replicas]
+    endpoints = await asyncio.gather(*(each.connect() for each in named))
+    assert [each.adapters for each in endpoints] == [("one",)] * 2
+    assert len({each.base_url for each in endpoints}) == 2
+    bare = [engine(places / "base.gguf", state_dir, replica=each) for each in replicas]
+    again = [await each.with_adapters(named[0].adapters).connect() for each in bare]
+    assert again == endpoints
+
+
 async def test_what_is_no_adapter_is_refused_with_a_way_out(places: Path, state_dir: Path, tmp_path: Path) -> None:
     pickled = tmp_path / "pickled"
     pickled.mkdir()
     (pickled / "adapter_config.json").write_text("{}")
     (pickled / "adapter_model.bin").write_bytes(b"\x80\x04.")
+    other = write_adapter(tmp_path / "other", seed=1, decoder=tiny_decoder(width=256, layers=2))
     problems = {
+        other: "for another model or of another rank",
+        tmp_path / "none": "no such file or directory",
         pickled: "does not hold",
         pickled / "adapter_model.bin": "neither a .gguf file nor",
         tmp_path / "none.gguf": "no such file",

@@ -10,6 +10,7 @@ import httpx
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from patchwright.serving.adapters import Adapters
 from patchwright.serving.app import gateway_app
 from patchwright.serving.gateway import Gateway, Limits
 from patchwright.serving.guard import LOOPBACK, Guard
@@ -32,11 +33,15 @@ def gateway_for(
 
 
 @asynccontextmanager
-async def served(gateway: Gateway, guard: Guard | None = None) -> AsyncGenerator[httpx.AsyncClient]:
+async def served(
+    gateway: Gateway, guard: Guard | None = None, adapters: Adapters | None = None
+) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the gateway, whose base URL is the server's root."""
     guard = guard or Guard(KeyStore(Path("/nonexistent/keys.json")), LOOPBACK)
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(gateway_app(gateway, guard), log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        gateway_app(gateway, guard, adapters), log_level="warning", access_log=False, lifespan="off"
+    )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"

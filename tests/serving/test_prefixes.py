@@ -69,6 +69,14 @@ def test_what_it_reads_does(one: list[Any], other: list[Any]) -> None:
     assert chain(*one).hashes[-1] != chain(*other).hashes[-1]
 
 
+def test_what_one_adapter_has_computed_is_of_no_use_to_another() -> None:
+    body = ChatBody.model_validate({"messages": [user("Hi " * 2000)]})
+    chains = [chain_of(body, adapter).hashes for adapter in ("", "one", "two")]
+    texts = [chain_of_text("Hi " * 2000, adapter).hashes for adapter in ("", "one", "two")]
+    for found in (chains, texts):
+        assert len(set().union(*found)) == sum(map(len, found))
+
+
 def test_tools_and_system_prompt_are_the_head_and_other_tools_another_beginning() -> None:
     with_tools = chain(SYSTEM, user("Hi"), tools=[TOOL])
     without = chain(SYSTEM, user("Hi"))

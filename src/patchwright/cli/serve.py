@@ -10,15 +10,11 @@ from patchwright.engines.base import EngineName
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
-    from contextlib import AbstractAsyncContextManager
-
-    from prometheus_client import CollectorRegistry
+    from collections.abc import Mapping, Sequence
 
     from patchwright.config import Settings
     from patchwright.serving.guard import Guard
     from patchwright.serving.settings import ServeSettings
-    from patchwright.serving.upstream import Upstream
 
 app = typer.Typer(add_completion=False)
 
@@ -36,6 +32,7 @@ def serve(
     replicas: Annotated[int | None, typer.Option(help="Embedded engines of the model, balanced.")] = None,
     host: Annotated[str | None, typer.Option(help="Where to listen. Any but loopback asks for keys.")] = None,
     port: Annotated[int | None, typer.Option(help="0: one that is free.")] = None,
+    adapter: Annotated[list[str] | None, typer.Option(help="NAME=PATH of a LoRA adapter: a model of its own.")] = None,
     queue: Annotated[int | None, typer.Option(help="Requests that may wait.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Answers that other engines are asked for at once.")] = None,
     system_prompt: Annotated[str | None, typer.Option(help="A file: for conversations that bring none.")] = None,
@@ -64,10 +61,10 @@ def serve(
         "allow_origins": tuple(allow_origin) if allow_origin else None,
     }
     with suppress(KeyboardInterrupt):  # uvicorn has ended in order, and passes the signal on
-        asyncio.run(_serve(settings, _with(settings.serve, given)))
+        asyncio.run(_serve(settings, _with(settings.serve, given), adapter or ()))
 
 
-async def _serve(settings: Settings, serve: ServeSettings) -> None:
+async def _serve(settings: Settings, serve: ServeSettings, named: Sequence[str]) -> None:
     from patchwright.errors import ConfigError
     from patchwright.serving.queue import FairQueue
 
@@ -76,6 +73,7 @@ async def _serve(settings: Settings, serve: ServeSettings) -> None:
         from prometheus_client import CollectorRegistry
 
         from patchwright.cli.balance import check_balance
+        from patchwright.cli.upstreams import is_embedded, opened, with_adapters
         from patchwright.serving.app import gateway_app
         from patchwright.serving.gateway import Gateway, Limits
     except ModuleNotFoundError as error:
@@ -83,17 +81,17 @@ async def _serve(settings: Settings, serve: ServeSettings) -> None:
             f"{error.name} is not installed, and the gateway is made with it", hint="`pip install patchwright[serve]`"
         ) from None
     check_balance(settings, serve)
+    settings = with_adapters(settings, serve, named)
     guard = _guard(settings, serve)
     registry = CollectorRegistry()
     with _listening(serve.host, serve.port) as listener:
-        async with _upstream(settings, serve, registry) as upstream:
-            embedded = settings.engine == "llama.cpp" and not settings.base_url and not serve.upstreams
-            slots = settings.llama_cpp.slots if embedded else serve.concurrency
-            queue = FairQueue(slots * max(serve.replicas, len(serve.upstreams)), serve.queue)
+        slots = settings.llama_cpp.slots if is_embedded(settings, serve) else serve.concurrency
+        queue = FairQueue(slots * max(serve.replicas, len(serve.upstreams)), serve.queue)
+        async with opened(settings, serve, registry, queue) as (upstream, adapters):
             limits = Limits(body_bytes=serve.body_bytes, answers=slots)
             gateway = Gateway(upstream, queue, limits, _system_prompt(serve), registry)
             config = uvicorn.Config(
-                gateway_app(gateway, guard),
+                gateway_app(gateway, guard, adapters),
                 log_level="warning",
                 access_log=False,
                 lifespan="off",
@@ -101,17 +99,6 @@ async def _serve(settings: Settings, serve: ServeSettings) -> None:
             )
             typer.echo(f"serving {upstream.model} at {_url(listener)}", err=True)
             await uvicorn.Server(config).serve(sockets=[listener])
-
-
-def _upstream(
-    settings: Settings, serve: ServeSettings, registry: CollectorRegistry
-) -> AbstractAsyncContextManager[Upstream]:
-    from patchwright.cli.assemble import upstream_of
-    from patchwright.cli.balance import balanced_endpoints, balanced_replicas
-
-    if serve.upstreams:
-        return balanced_endpoints(settings, serve, registry)
-    return balanced_replicas(settings, serve, registry) if serve.replicas > 1 else upstream_of(settings)
 
 
 def _with(settings: ServeSettings, given: Mapping[str, object]) -> ServeSettings:

@@ -56,6 +56,8 @@ def gguf_of(adapter: NamedAdapter, model: Path, cache: Path) -> NamedAdapter:
     """
     path = adapter.path.absolute()
     try:
+        if not path.exists():
+            raise ModelError(f"{path}: no such file or directory", hint=f"name a {_GGUF} file, or what PEFT has saved")
         if not path.is_dir() and path.suffix != _GGUF:
             raise ModelError(f"{path} is neither a {_GGUF} file nor a directory as PEFT saves it", hint=_NO_PICKLES)
         found = _converted(path, model, cache) if path.is_dir() else path
@@ -72,8 +74,12 @@ def _converted(directory: Path, model: Path, cache: Path) -> Path:
     made_of = [_stamp(file) for file in (*files_of(directory), model)]
     digest = hashlib.sha256(repr((made_of, version("patchwright"))).encode()).hexdigest()
     target = cache / f"{directory.name}-{digest[:16]}{_GGUF}"
-    if not target.is_file():
-        _convert(directory, model, target)
+    try:
+        if not target.is_file():
+            _convert(directory, model, target)
+    except ModelError:
+        if not target.is_file():  # else another engine that starts at the same time was quicker
+            raise
     return target
 
 

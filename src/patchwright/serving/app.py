@@ -13,6 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from patchwright import __version__
 from patchwright.schema.messages import Json
+from patchwright.serving.adapter_routes import adapter_routes
+from patchwright.serving.adapters import Adapters
 from patchwright.serving.body import ChatBody, TextBody
 from patchwright.serving.chunks import Completion, TextCompletion
 from patchwright.serving.completion_wording import CompletionWording
@@ -40,14 +42,17 @@ Owner = Annotated[str, Depends(_owner)]
 """The name of the key that a request comes with."""
 
 
-def gateway_app(gateway: Gateway, guard: Guard) -> FastAPI:
-    """Serves `gateway` to those whom `guard` lets in."""
+def gateway_app(gateway: Gateway, guard: Guard, adapters: Adapters | None = None) -> FastAPI:
+    """Serves `gateway` to those whom `guard` lets in. `adapters`: of an engine that can change them."""
     app = FastAPI(
         title="Patchwright", version=__version__, description="One endpoint for every agent and every engine."
     )
     app.state.guard = guard
     app.include_router(_open_routes(gateway))
     app.include_router(_model_routes(gateway))
+    if adapters:
+        routes = adapter_routes(adapters, _owner)
+        app.include_router(routes, dependencies=[Depends(_place)], responses=_errors(400, 401, 403, 404, 429))
     app.add_exception_handler(Problem, _refused)
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(Exception, _unexpected)
@@ -88,17 +93,17 @@ def _model_routes(gateway: Gateway) -> APIRouter:
 
     @routes.get("/models")
     async def models(owner: Owner) -> Json:
-        return {"object": "list", "data": [_model(gateway)]}
+        return {"object": "list", "data": [_model(gateway, name) for name in gateway.names]}
 
     @routes.get("/models/{name:path}", responses=_errors(404))
     async def model(name: str, owner: Owner) -> Json:
         gateway.check_model(name)
-        return _model(gateway)
+        return _model(gateway, name)
 
     @routes.post("/chat/completions", responses=_errors(400, 404, 413, 429, 502, 503))
     async def chat(body: ChatBody, request: Request, owner: Owner) -> Response:
         """An answer to a conversation: text, or calls of tools whose arguments are always a JSON object."""
-        model = gateway.upstream.model
+        model = body.model or gateway.upstream.model
         wording = CompletionWording("chatcmpl", "chat.completion", model, Completion(), usage=body.wants_usage)
         return await reply(request, bool(body.stream), gateway.chat(body, owner), wording)
 
@@ -106,12 +111,13 @@ def _model_routes(gateway: Gateway) -> APIRouter:
     async def responses(body: ResponsesBody, request: Request, owner: Owner) -> Response:
         """The same in the words of OpenAI's Responses API. Nothing is kept: each request brings the conversation."""
         chunks = to_its_limit(gateway.chat(chat_of(body), owner))
-        return await reply(request, bool(body.stream), chunks, ResponsesWording(body, gateway.upstream.model))
+        wording = ResponsesWording(body, body.model or gateway.upstream.model)
+        return await reply(request, bool(body.stream), chunks, wording)
 
     @routes.post("/completions", responses=_errors(400, 404, 413, 429, 502, 503))
     async def text(body: TextBody, request: Request, owner: Owner) -> Response:
         """How a text goes on."""
-        model = gateway.upstream.model
+        model = body.model or gateway.upstream.model
         wording = CompletionWording("cmpl", "text_completion", model, TextCompletion(), usage=body.wants_usage)
         return await reply(request, bool(body.stream), gateway.text(body, owner), wording)
 
@@ -123,10 +129,12 @@ def _model_routes(gateway: Gateway) -> APIRouter:
     return routes
 
 
-def _model(gateway: Gateway) -> Json:
-    """OpenAI's fields, and the window under vLLM's name for it, which agents know."""
+def _model(gateway: Gateway, name: str) -> Json:
+    """OpenAI's fields, and the window and an adapter's base under vLLM's names for them, which agents know."""
     upstream = gateway.upstream
-    model = {"id": upstream.model, "object": "model", "created": 0, "owned_by": "patchwright"}
+    model = {"id": name, "object": "model", "created": 0, "owned_by": "patchwright"}
+    if name != upstream.model:
+        model |= {"parent": upstream.model}
     return model if upstream.context_tokens is None else model | {"max_model_len": upstream.context_tokens}
 
 

@@ -80,13 +80,20 @@ class Balanced:
         windows = [each.upstream.context_tokens for each in self._backends]
         return min((window for window in windows if window is not None), default=None)
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Those that all of them have: a request may be sent to any."""
+        first, *others = [each.upstream.adapters for each in self._backends]
+        return tuple(name for name in first if all(name in other for other in others))
+
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
-        async with aclosing(self._answer(chain_of(body), body.answers, lambda each: each.chat(body))) as chunks:
+        chain = chain_of(body, self._adapter(body.model))
+        async with aclosing(self._answer(chain, body.answers, lambda each: each.chat(body))) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     async def completion(self, body: Json) -> AsyncGenerator[Json]:
-        chain = chain_of_text(body["prompt"])
+        chain = chain_of_text(body["prompt"], self._adapter(body.get("model")))
         async with aclosing(self._answer(chain, body.get("n") or 1, lambda each: each.completion(body))) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -102,6 +109,9 @@ class Balanced:
         finally:
             for each in asked:
                 each.cancel()
+
+    def _adapter(self, model: str | None) -> str:
+        return model if model in self.adapters else ""
 
     async def _is_ready(self, backend: "Backend") -> bool:
         if await backend.upstream.ready():

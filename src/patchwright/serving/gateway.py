@@ -62,10 +62,15 @@ class Gateway:
             async for chunk in chunks:
                 yield chunk
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a request's `model` may be: the model, and the adapters to it that are loaded."""
+        return (self.upstream.model, *self.upstream.adapters)
+
     def check_model(self, name: str) -> None:
-        """Raises Problem when it is not the one that is served."""
-        if name and name != self.upstream.model:
-            raise Problem(NO_MODEL, f"no model {name} is served here, only {self.upstream.model}", param="model")
+        """Raises Problem when it is not one of those that are served."""
+        if name and name not in self.names:
+            raise Problem(NO_MODEL, f"no model {name} is served here, only {', '.join(self.names)}", param="model")
 
     def _check(self, model: str, answers: int) -> None:
         self.check_model(model)

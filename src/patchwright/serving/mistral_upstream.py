@@ -18,7 +18,7 @@ from patchwright.schema.messages import AssistantMessage, Json, Request, ToolSpe
 from patchwright.serving.body import ChatBody, NamedChoice, PlainFormat, SchemaFormat
 from patchwright.serving.chunks import chunk, usage_chunk
 from patchwright.serving.conversation import request_of
-from patchwright.serving.openai_upstream import OpenAIUpstream, is_ready, problem_of
+from patchwright.serving.openai_upstream import OpenAIUpstream, choosing, is_ready, problem_of
 from patchwright.serving.problems import INVALID, TOO_LONG, Problem
 
 _ANY_OBJECT: Json = {"type": "object"}
@@ -33,7 +33,14 @@ class MistralUpstream:
         self._tokens = tokens
         self._text = OpenAIUpstream(connection)
         self.model = connection.endpoint.model
-        self.context_tokens = connection.endpoint.context_tokens
+
+    @property
+    def context_tokens(self) -> int | None:
+        return self._text.context_tokens
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        return self._text.adapters
 
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
         asked = await asyncio.to_thread(self._asked, body)
@@ -71,7 +78,8 @@ class MistralUpstream:
             rules = grammar(answering, self._tokens)
         except ConversationError as error:
             raise Problem(INVALID, str(error)) from None
-        asked: Json = {"prompt": prompt, "return_tokens": True, "stream": True, "n_cmpl": body.answers}
+        asked = choosing(self._connection, body.model)
+        asked |= {"prompt": prompt, "return_tokens": True, "stream": True, "n_cmpl": body.answers}
         asked |= request.sampling.model_dump(exclude_none=True, exclude={"max_tokens"})
         asked |= body.model_dump(include=set(_PASSED_ON), exclude_none=True)
         if (limit := self._limit(body, len(prompt))) is not None:

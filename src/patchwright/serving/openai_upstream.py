@@ -12,7 +12,7 @@ from patchwright.policy.connection import Connection, EngineBusy, EngineFailed, 
 from patchwright.policy.dialect import in_mistrals_dialect
 from patchwright.schema.messages import Json, ToolCall
 from patchwright.serving.body import ChatBody
-from patchwright.serving.problems import BUSY, ENGINE, INVALID, TOO_LONG, UNAVAILABLE, Problem
+from patchwright.serving.problems import BUSY, ENGINE, INVALID, NO_MODEL, TOO_LONG, UNAVAILABLE, Problem
 
 _CHAT = "/v1/chat/completions"
 _TEXT = "/v1/completions"
@@ -37,6 +37,10 @@ class OpenAIUpstream:
         """As the endpoint last said: one that is found again may have another window."""
         return self._connection.endpoint.context_tokens
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        return self._connection.endpoint.adapters
+
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
         asked = body.model_dump(exclude_unset=True, by_alias=True)
         for message in asked["messages"]:
@@ -55,9 +59,10 @@ class OpenAIUpstream:
         return await is_ready(self._connection)
 
     async def _chunks(self, route: str, body: Json) -> AsyncGenerator[Json]:
+        body = body | {"model": self.model} | choosing(self._connection, body.get("model"))
         try:
             async with AsyncExitStack() as stack:
-                async for data in await self._asked(stack, route, body | {"model": self.model}):
+                async for data in await self._asked(stack, route, body):
                     if data == _DONE:
                         return
                     yield _chunk(data)
@@ -81,6 +86,14 @@ class OpenAIUpstream:
 
 def _call(call: Json) -> ToolCall:
     return ToolCall(id=call["id"], name=call["function"]["name"], arguments=call["function"].get("arguments", ""))
+
+
+def choosing(connection: Connection, model: str | None) -> Json:
+    """What chooses the adapter of this name, or none. Raises Problem when it was unloaded while the request waited."""
+    endpoint = connection.endpoint
+    if model and model not in {endpoint.model, *endpoint.adapters}:
+        raise Problem(NO_MODEL, f"no model {model} is served here any more", param="model")
+    return endpoint.choosing(model)
 
 
 async def is_ready(connection: Connection) -> bool:

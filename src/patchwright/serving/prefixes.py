@@ -37,17 +37,20 @@ class Chain:
         return self.hashes[self.head :]
 
 
-def chain_of(body: ChatBody) -> Chain:
-    """What the model reads of it: ids, markers for caches and the like may change from turn to turn."""
+def chain_of(body: ChatBody, adapter: str = "") -> Chain:
+    """What the model reads of it: ids, markers for caches and the like may change from turn to turn.
+
+    `adapter`: what one of them has computed is of no use to another.
+    """
     leading = list(takewhile(_is_system, body.messages))
     head = _blocks(_tools(body), *map(_rendered, leading))
     rest = _blocks(*map(_rendered, body.messages[len(leading) :]))
-    return Chain(_chained([*head, *rest]), head=len(head))
+    return Chain(_chained([*head, *rest], adapter), head=len(head))
 
 
-def chain_of_text(prompt: str | list[int]) -> Chain:
+def chain_of_text(prompt: str | list[int], adapter: str = "") -> Chain:
     """Of a prompt in text or tokens."""
-    return Chain(_chained(_blocks(prompt if isinstance(prompt, str) else " ".join(map(str, prompt)))))
+    return Chain(_chained(_blocks(prompt if isinstance(prompt, str) else " ".join(map(str, prompt))), adapter))
 
 
 class PrefixTable:
@@ -110,9 +113,9 @@ def _blocks(*texts: str) -> list[str]:
     return [text[start : start + BLOCK_CHARS] for text in texts for start in range(0, len(text), BLOCK_CHARS)]
 
 
-def _chained(blocks: list[str]) -> tuple[bytes, ...]:
+def _chained(blocks: list[str], adapter: str) -> tuple[bytes, ...]:
     hashes: list[bytes] = []
-    before = b""
+    before = adapter.encode()
     for block in blocks[:CHAIN_BLOCKS]:
         before = blake2b(before + block.encode(), digest_size=DIGEST_BYTES).digest()
         hashes.append(before)

@@ -29,6 +29,9 @@ class ServeSettings(Record):
     body_bytes: int = Field(default=16_000_000, ge=1000)
     """The largest body that is read."""
 
+    adapters_dir: Path | None = None
+    """The directory that owners of keys may load adapters from while the server runs. Without it nobody may."""
+
     system_prompt: Path | None = None
     """A file with the system prompt of conversations that bring none. Without it none is made up."""
 

@@ -17,6 +17,11 @@ class Upstream(Protocol):
         """The window in tokens, prompt and answer together; None when unknown."""
         ...
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters that a body's `model` may choose instead of the model."""
+        ...
+
     def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
         """The chunks of a streamed chat completion in OpenAI's shape, the last one with the usage and no choice.
 
