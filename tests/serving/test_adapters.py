@@ -28,6 +28,7 @@ from patchwright.serving.keys import KeyStore
 from patchwright.serving.loadable_adapters import NOT_THERE, LoadableAdapters
 from patchwright.serving.mistral_upstream import MistralUpstream
 from patchwright.serving.openai_upstream import OpenAIUpstream
+from patchwright.serving.slots import Slotted
 from tests.models.checkpoint.random_adapter import broken_adapter, export_adapter, write_adapter
 from tests.serving.endpoint import openai_server
 from tests.serving.served import gateway_for, served
@@ -140,7 +141,7 @@ async def serving(
     engine = AdaptedLlamaCpp(LlamaCpp(model, LlamaCppSettings.model_validate(settings), state_dir), state_dir)
     keys = KeyStore(state_dir / "keys.json")
     async with Connection.opened(engine.connect) as connection:
-        upstream = MistralUpstream(connection, tokens) if tokens else OpenAIUpstream(connection)
+        upstream = Slotted(MistralUpstream(connection, tokens) if tokens else OpenAIUpstream(connection), slots)
         gateway = gateway_for(upstream, slots=slots, waiting=64)
         adapters = LoadableAdapters(engine, connection, gateway.queue, directory)
         async with served(gateway, Guard(keys, LOOPBACK), adapters) as client:
@@ -194,17 +195,35 @@ async def test_a_response_is_the_named_adapters_too(
 async def test_a_text_goes_on_by_the_adapter_that_is_named(
     model: Path, tokens: MistralTokens, directory: Path, state_dir: Path
 ) -> None:
-    """Whatever number of an adapter the client sends along: the name counts."""
+    """Whatever number of an adapter or a slot the client sends along: the name counts."""
     async with serving(model, state_dir, f"one={directory / 'one'}", tokens=tokens) as here:
         texts = []
-        for fields in ({}, {"model": "tiny"}, {"model": "one"}, {"lora": [{"id": 0, "scale": 1.0}]}):
+        for fields in ({}, {"model": "tiny"}, {"model": "one"}, {"lora": [{"id": 0, "scale": 1.0}]}, {"id_slot": 99}):
             body = {"prompt": "The sky is", "max_tokens": 8, "temperature": 0} | fields
             answer = (await here.client.post("/v1/completions", json=body)).json()
             texts.append((answer["model"], answer["choices"][0]["text"]))
-    base, named, adapted, numbered = texts
-    assert base == named == numbered
+    base, named, adapted, numbered, placed = texts
+    assert base == named == numbered == placed
     assert (base[0], adapted[0]) == ("tiny", "one")
     assert base[1] != adapted[1]
+
+
+@pytest.mark.parametrize("in_tokens", [True, False], ids=["mistral", "openai"])
+async def test_conversations_that_differ_by_their_adapter_alone_each_find_what_was_computed_for_them(
+    model: Path, tokens: MistralTokens, directory: Path, state_dir: Path, in_tokens: bool
+) -> None:
+    by = tokens if in_tokens else None
+    async with serving(model, state_dir, f"one={directory / 'one'}", tokens=by) as here:
+        messages: list[Any] = [{"role": "system", "content": QUESTION}, {"role": "user", "content": QUESTION}]
+        before = 0
+        for turn in range(3):
+            for name in ("tiny", "one"):
+                answer = await here.sdk.chat.completions.create(model=name, messages=messages, max_tokens=2)
+                assert answer.usage
+                assert answer.usage.prompt_tokens_details
+                assert (answer.usage.prompt_tokens_details.cached_tokens or 0) >= before - 1
+            before = answer.usage.prompt_tokens
+            messages += [{"role": "assistant", "content": f"{turn}"}, {"role": "user", "content": "And?"}]
 
 
 async def test_adapters_come_and_go_while_others_are_served(

@@ -131,12 +131,16 @@ async def upstream_of(settings: Settings) -> AsyncGenerator["Upstream"]:
 async def upstream_on(connection: Connection, settings: Settings) -> "Upstream":
     """The same, on a connection to the settings' engine. Raises ModelError."""
     from patchwright.serving.openai_upstream import OpenAIUpstream
+    from patchwright.serving.slots import Slotted
 
-    if not await asyncio.to_thread(is_devstral, settings):
+    if settings.base_url or settings.engine != "llama.cpp":
         return OpenAIUpstream(connection)
+    if not await asyncio.to_thread(is_devstral, settings):
+        return Slotted(OpenAIUpstream(connection), settings.llama_cpp.slots)
     from patchwright.serving.mistral_upstream import MistralUpstream
 
-    return MistralUpstream(connection, await asyncio.to_thread(_mistral_tokens, settings.data_dir / "tokenizers"))
+    tokens = await asyncio.to_thread(_mistral_tokens, settings.data_dir / "tokenizers")
+    return Slotted(MistralUpstream(connection, tokens), settings.llama_cpp.slots)
 
 
 def is_devstral(settings: Settings) -> bool:

@@ -16,7 +16,7 @@ from patchwright.serving.circuit import FIRST_PAUSE_S, Circuit
 from patchwright.serving.metrics import UpstreamMetrics
 from patchwright.serving.prefixes import TABLE_BLOCKS, Chain, PrefixTable, chain_of, chain_of_text
 from patchwright.serving.problems import BUSY, ENGINE, UNAVAILABLE, Problem
-from patchwright.serving.upstream import Upstream
+from patchwright.serving.upstream import Upstream, adapter_of
 
 LOAD_FACTOR = 1.5
 LOAD_SLACK = 2
@@ -87,13 +87,13 @@ class Balanced:
         return tuple(name for name in first if all(name in other for other in others))
 
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
-        chain = chain_of(body, self._adapter(body.model))
+        chain = chain_of(body, adapter_of(self, body.model))
         async with aclosing(self._answer(chain, body.answers, lambda each: each.chat(body))) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     async def completion(self, body: Json) -> AsyncGenerator[Json]:
-        chain = chain_of_text(body["prompt"], self._adapter(body.get("model")))
+        chain = chain_of_text(body["prompt"], adapter_of(self, body.get("model")))
         async with aclosing(self._answer(chain, body.get("n") or 1, lambda each: each.completion(body))) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -109,9 +109,6 @@ class Balanced:
         finally:
             for each in asked:
                 each.cancel()
-
-    def _adapter(self, model: str | None) -> str:
-        return model if model in self.adapters else ""
 
     async def _is_ready(self, backend: "Backend") -> bool:
         if await backend.upstream.ready():

@@ -22,7 +22,7 @@ from patchwright.serving.openai_upstream import OpenAIUpstream, choosing, is_rea
 from patchwright.serving.problems import INVALID, TOO_LONG, Problem
 
 _ANY_OBJECT: Json = {"type": "object"}
-_PASSED_ON = ("frequency_penalty", "presence_penalty", "top_k", "min_p", "repeat_penalty")
+_PASSED_ON = ("frequency_penalty", "presence_penalty", "top_k", "min_p", "repeat_penalty", "id_slot")
 
 
 class MistralUpstream:

@@ -36,6 +36,10 @@ class Chain:
         """What follows its head: by this it is known again, or every conversation would go where the first one went."""
         return self.hashes[self.head :]
 
+    def shared(self, other: "Chain") -> int:
+        """So many of its own blocks are the other's, too."""
+        return sum(one == another for one, another in zip(self.own, other.own, strict=False))
+
 
 def chain_of(body: ChatBody, adapter: str = "") -> Chain:
     """What the model reads of it: ids, markers for caches and the like may change from turn to turn.

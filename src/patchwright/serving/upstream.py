@@ -36,3 +36,8 @@ class Upstream(Protocol):
     async def ready(self) -> bool:
         """Whether the engine answers."""
         ...
+
+
+def adapter_of(upstream: Upstream, model: str | None) -> str:
+    """The adapter that a body's `model` names; empty where it names the model itself, or nothing."""
+    return model if model in upstream.adapters else ""
