@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ import pytest
 
 from patchwright.policy.connection import Connection
 from patchwright.schema.endpoint import Endpoint
+from patchwright.serving.guard import LOOPBACK, Guard
+from patchwright.serving.keys import KeyStore
 from patchwright.serving.openai_upstream import OpenAIUpstream
 from tests.policy.http_server import HttpServer, call_piece, content, serving, status, stream
 from tests.serving.served import gateway_for, served
@@ -24,11 +27,11 @@ USAGE = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2, "t
 
 
 @asynccontextmanager
-async def gateway(*answers: bytes) -> AsyncGenerator[tuple[httpx.AsyncClient, HttpServer]]:
+async def gateway(*answers: bytes, guard: Guard | None = None) -> AsyncGenerator[tuple[httpx.AsyncClient, HttpServer]]:
     async with (
         serving(*answers) as engine,
         Connection.opened(engine.connect) as connection,
-        served(gateway_for(OpenAIUpstream(connection))) as client,
+        served(gateway_for(OpenAIUpstream(connection)), guard) as client,
     ):
         yield client, engine
 
@@ -238,12 +241,27 @@ async def test_who_leaves_while_a_prompt_is_read_leaves_nothing_behind(
 
 async def test_pages_and_foreign_names_are_refused_at_every_route() -> None:
     async with gateway(stream(END)) as (client, _):
-        for route in ("/health", "/metrics", "/v1/models"):
+        for route in ("/health", "/metrics", "/v1/models", "/docs", "/openapi.json", "/nowhere"):
             for header in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
                 assert (await client.get(route, headers=header)).status_code == 403
         preflight = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
         response = await client.options(CHAT, headers=preflight)
     assert "access-control-allow-origin" not in response.headers
+
+
+async def test_of_who_has_no_key_no_body_is_read(tmp_path: Path) -> None:
+    keys = KeyStore(tmp_path / "keys.json")
+    secret = keys.create("ada")
+    async with gateway(stream(content("Hello"), END), guard=Guard(keys, LOOPBACK)) as (client, _):
+        port = client.base_url.port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 100000\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            assert b" 401 " in await reader.readline()
+        writer.close()
+        response = await client.post(CHAT, json=BODY, headers={"Authorization": f"Bearer {secret}"})
+        assert response.json()["choices"][0]["message"]["content"] == "Hello"
+        assert (await client.get("/health")).status_code == 200
 
 
 async def test_an_answer_without_an_end_is_an_error() -> None:

@@ -28,14 +28,8 @@ from patchwright.serving.responses_chat import chat_of
 from patchwright.serving.responses_wording import ResponsesWording, to_its_limit
 
 
-def _place(request: Request) -> None:
-    guard: Guard = request.app.state.guard
-    guard.check_place(request.headers)
-
-
 def _owner(request: Request) -> str:
-    guard: Guard = request.app.state.guard
-    return guard.owner(request.headers)
+    return request.state.owner
 
 
 Owner = Annotated[str, Depends(_owner)]
@@ -47,18 +41,16 @@ def gateway_app(gateway: Gateway, guard: Guard, adapters: Adapters | None = None
     app = FastAPI(
         title="Patchwright", version=__version__, description="One endpoint for every agent and every engine."
     )
-    app.state.guard = guard
     app.include_router(_open_routes(gateway))
     app.include_router(_model_routes(gateway))
     if adapters:
-        routes = adapter_routes(adapters, _owner)
-        app.include_router(routes, dependencies=[Depends(_place)], responses=_errors(400, 401, 403, 404, 429))
+        app.include_router(adapter_routes(adapters, _owner), responses=_errors(400, 401, 403, 404, 429))
     app.add_exception_handler(Problem, _refused)
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(Exception, _unexpected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _no_route)
-    app.add_middleware(Intake, metrics=gateway.metrics, most_bytes=gateway.limits.body_bytes)
+    app.add_middleware(Intake, guard=guard, metrics=gateway.metrics, most_bytes=gateway.limits.body_bytes)
     if guard.origins:
         app.add_middleware(CORSMiddleware, allow_origins=guard.origins, allow_methods=["*"], allow_headers=["*"])
     return app
@@ -66,7 +58,7 @@ def gateway_app(gateway: Gateway, guard: Guard, adapters: Adapters | None = None
 
 def _open_routes(gateway: Gateway) -> APIRouter:
     """Without a key: for who watches the server."""
-    routes = APIRouter(dependencies=[Depends(_place)], tags=["health"])
+    routes = APIRouter(tags=["health"])
 
     @routes.get("/health")
     async def health() -> Json:
@@ -89,7 +81,7 @@ def _open_routes(gateway: Gateway) -> APIRouter:
 
 
 def _model_routes(gateway: Gateway) -> APIRouter:
-    routes = APIRouter(prefix="/v1", dependencies=[Depends(_place)], tags=["model"], responses=_errors(401, 403))
+    routes = APIRouter(prefix="/v1", tags=["model"], responses=_errors(401, 403))
 
     @routes.get("/models")
     async def models(owner: Owner) -> Json:

@@ -1,4 +1,5 @@
-"""What stands before the routes: bodies that are too large or too deep are refused, requests are counted."""
+"""What stands before the routes: who may not ask is refused before anything of the body is read, bodies that are too
+large or too deep are refused, requests are counted."""
 
 import time
 from collections.abc import Iterator
@@ -8,18 +9,22 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from patchwright.serving.guard import Guard
 from patchwright.serving.metrics import Metrics
 from patchwright.serving.problems import INVALID, TOO_LARGE, Problem
 
+KEYED = "/v1/"
+"""What the paths begin with that a key is asked for; the others are for who watches the server."""
 _TOO_DEEP = "recursion limit"
 """What jiter says of JSON that is nested more than 200 deep."""
 
 
 class Intake:
-    """ASGI middleware."""
+    """ASGI middleware. The owner of a key goes on as `state["owner"]` of the scope."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard, metrics: Metrics, most_bytes: int) -> None:
         self._app = app
+        self._guard = guard
         self._metrics = metrics
         self._most_bytes = most_bytes
 
@@ -42,7 +47,11 @@ class Intake:
 
     async def _taken_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await self._body(Headers(scope=scope), receive)
+            headers = Headers(scope=scope)
+            self._guard.check_place(headers)
+            if scope["path"].startswith(KEYED):
+                scope.setdefault("state", {})["owner"] = self._guard.owner(headers)
+            body = await self._body(headers, receive)
         except Problem as problem:
             await refusal(problem)(scope, receive, send)
             return
