@@ -39,9 +39,17 @@ async def test_a_model_that_is_not_served_is_answered_with_those_that_are() -> N
             await Remote(base_url).connect()
 
 
-@pytest.mark.parametrize("field", ["max_model_len", "max_context_length", "context_length"])
-async def test_each_servers_name_for_the_window_is_understood(field: str) -> None:
-    async with serving({"object": "list", "data": [{"id": "m", "owned_by": "x", field: 4096}]}) as base_url:
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"max_model_len": 4096},
+        {"max_context_length": 4096},
+        {"context_length": 4096},
+        {"metadata": {"max_request_context_length": 4096, "input_modality": "text"}},
+    ],
+)
+async def test_each_servers_name_for_the_window_is_understood(window: dict[str, Any]) -> None:
+    async with serving({"object": "list", "data": [{"id": "m", "owned_by": "x", **window}]}) as base_url:
         assert await Remote(base_url, "m").connect() == Endpoint(base_url=base_url, model="m", context_tokens=4096)
 
 

@@ -88,6 +88,10 @@ class _Meta(BaseModel):
     n_ctx_train: int | None = None
 
 
+class _Metadata(BaseModel):
+    max_request_context_length: int | None = None
+
+
 class _Model(BaseModel):
     """One entry of GET /models: OpenAI's fields, and the window under each server's own name for it."""
 
@@ -101,11 +105,14 @@ class _Model(BaseModel):
     """OpenRouter, Together"""
     meta: _Meta | None = None
     """llama.cpp"""
+    metadata: _Metadata | None = None
+    """Ray Serve's LLM application"""
 
     @property
     def window(self) -> int | None:
         of_llama_cpp = (self.meta.n_ctx or self.meta.n_ctx_train) if self.meta else None
-        return self.max_model_len or self.max_context_length or self.context_length or of_llama_cpp
+        of_ray = self.metadata.max_request_context_length if self.metadata else None
+        return self.max_model_len or self.max_context_length or self.context_length or of_llama_cpp or of_ray
 
 
 class _Models(BaseModel):
