@@ -16,34 +16,23 @@ from patchwright.engines.running import find_engine, running_engines, stop_engin
 from patchwright.engines.transformers import Transformers, TransformersSettings
 from patchwright.engines.vllm import Vllm, VllmSettings
 from patchwright.models.checkpoint.convert import convert
-from patchwright.models.checkpoint.tiny import scripted_checkpoint, tiny_decoder
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.messages import Reply, Request, ToolSpec, UserMessage
 from tests.engines.asking import ask
+from tests.engines.one_call import ADD, ARGUMENTS, one_call_checkpoint
 from tests.engines.waiting import has_ended, wait_until
 
 pytestmark = pytest.mark.engines
 
 QUESTION = [{"role": "user", "content": "Add [INST] one </s> to it."}]
-ADD = {
-    "type": "function",
-    "function": {
-        "name": "add",
-        "description": "Adds.",
-        "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
-    },
-}
-ARGUMENTS = '{"a": 1}'
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, tokens: MistralTokens) -> Path:
     """A model that answers whatever is asked with one call, in both formats of safetensors."""
     directory = tmp_path_factory.mktemp("models")
-    end_of_turn = tokens.prompt(Request(messages=(UserMessage(content="hi"),)))[-1]
-    answer = [tokens.tool_calls, *tokens.encoded("add"), tokens.args, *tokens.encoded(ARGUMENTS), tokens.end]
-    checkpoint = scripted_checkpoint(tiny_decoder(width=256, layers=2), [end_of_turn, *answer], seed=0)
+    checkpoint = one_call_checkpoint(tokens)
     convert(checkpoint, directory / "mistral", "mistral", "bf16", chat_template=None)
     convert(checkpoint, directory / "hf", "hf", "bf16", chat_template=None)
     return directory

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from patchwright.engines.base import EngineName
+from patchwright.engines.recipe import Device
 
 if TYPE_CHECKING:
     import socket
@@ -29,7 +31,10 @@ def serve(
     base_url: Annotated[str | None, typer.Option(help="Somebody else's endpoint, instead of an engine here.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="The variable that holds that endpoint's key.")] = None,
     upstream: Annotated[list[str] | None, typer.Option(help="An endpoint; several of one model are balanced.")] = None,
-    replicas: Annotated[int | None, typer.Option(help="Embedded engines of the model, balanced.")] = None,
+    replicas: Annotated[
+        str | None, typer.Option(help="Embedded engines, balanced; on a cluster N or MIN..MAX.")
+    ] = None,
+    tensor_parallel_size: Annotated[int | None, typer.Option(min=1, help="GPUs for each vLLM engine.")] = None,
     host: Annotated[str | None, typer.Option(help="Where to listen. Any but loopback asks for keys.")] = None,
     port: Annotated[int | None, typer.Option(help="0: one that is free.")] = None,
     adapter: Annotated[list[str] | None, typer.Option(help="NAME=PATH of a LoRA adapter: a model of its own.")] = None,
@@ -38,6 +43,15 @@ def serve(
     system_prompt: Annotated[str | None, typer.Option(help="A file: for conversations that bring none.")] = None,
     allow_host: Annotated[list[str] | None, typer.Option(help="A name that the server may be called by.")] = None,
     allow_origin: Annotated[list[str] | None, typer.Option(help="A web page that may use the server.")] = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Deploy on a Ray cluster, instead of serving here.")
+    ] = False,
+    cluster_address: Annotated[
+        str, typer.Option(envvar="RAY_DASHBOARD_ADDRESS", help="Its dashboard.")
+    ] = "http://127.0.0.1:8265",
+    cluster_config: Annotated[Path | None, typer.Option(help="A file to write Ray Serve's config to.")] = None,
+    device: Annotated[Device, typer.Option(help="What the cluster's machines compute on.")] = "cuda",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print Ray Serve's config, and deploy nothing.")] = False,
 ) -> None:
     """Serve a model to agents and SDKs: OpenAI's protocol, a fair queue, keys, metrics, tool calls that parse.
 
@@ -47,11 +61,14 @@ def serve(
     from contextlib import suppress
 
     from patchwright.config import load_settings
+    from patchwright.errors import ConfigError
 
     settings = load_settings(model=model, engine=engine, base_url=base_url, api_key_env=api_key_env)
+    if tensor_parallel_size:
+        settings = _with_tensor_parallel(settings, tensor_parallel_size, cluster)
     given = {
         "upstreams": tuple(upstream) if upstream else None,
-        "replicas": replicas,
+        "replicas": None if cluster else replicas,
         "host": host,
         "port": port,
         "queue": queue,
@@ -60,6 +77,21 @@ def serve(
         "allow_hosts": tuple(allow_host) if allow_host else None,
         "allow_origins": tuple(allow_origin) if allow_origin else None,
     }
+    if cluster and adapter:
+        hint = "`patchwright model merge` makes a model of an adapter"
+        raise ConfigError("--adapter is for the embedded engine, and --cluster runs vLLM", hint=hint)
+    if cluster:
+        try:
+            from patchwright.cli.cluster import ClusterOptions, serve_on_cluster
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"{error.name} is not installed", hint="`pip install patchwright[serve]`") from None
+        options = ClusterOptions(
+            address=cluster_address, replicas=replicas or "1", device=device, config=cluster_config, dry_run=dry_run
+        )
+        serve_on_cluster(settings, _with(settings.serve, given), options)
+        return
+    if dry_run or cluster_config:
+        raise ConfigError("--dry-run and --cluster-config are for a config of Ray's", hint="they go with --cluster")
     with suppress(KeyboardInterrupt):  # uvicorn has ended in order, and passes the signal on
         asyncio.run(_serve(settings, _with(settings.serve, given), adapter or ()))
 
@@ -113,6 +145,15 @@ def _with(settings: ServeSettings, given: Mapping[str, object]) -> ServeSettings
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         raise ConfigError(f"--{str(problem['loc'][0]).replace('_', '-')}: {problem['msg'].lower()}") from None
+
+
+def _with_tensor_parallel(settings: Settings, size: int, cluster: bool) -> Settings:
+    from patchwright.errors import ConfigError
+
+    if settings.engine != "vllm" and not cluster:
+        raise ConfigError(f"--tensor-parallel-size is for vLLM, not for {settings.engine}", hint="add `--engine vllm`")
+    vllm = settings.vllm.model_copy(update={"tensor_parallel": size})
+    return settings.model_copy(update={"vllm": vllm})
 
 
 def _guard(settings: Settings, serve: ServeSettings) -> Guard:

@@ -12,7 +12,7 @@ from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS
 from patchwright.engines.recipe import Recipe
 from patchwright.engines.starting import brought_up, engine_id
 from patchwright.engines.state import EngineFiles
-from patchwright.engines.weights import Weights, read_weights
+from patchwright.engines.weights import Weights, WeightsFormat, read_weights
 from patchwright.errors import EngineError, ModelError
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.record import Record
@@ -118,14 +118,21 @@ class Vllm:
 def flags(weights: Weights, settings: VllmSettings, context_tokens: int, model_name: str) -> tuple[str, ...]:
     """The model card's, and what is chosen here."""
     return (
-        *(TOKENIZER_FLAGS if weights.format == "mistral" or weights.tekken else ()),
-        *(FORMAT_FLAGS if weights.format == "mistral" else ()),
-        *TOOL_FLAGS,
+        *card_flags(weights.format, tekken=weights.tekken),
         *("--tensor-parallel-size", str(settings.tensor_parallel)),
         *("--served-model-name", model_name),
         *("--max-model-len", str(context_tokens)),
         *("--max-num-seqs", str(settings.slots)),
         "--enable-prompt-tokens-details",  # or it does not say how much of a prompt its cache held
+    )
+
+
+def card_flags(form: WeightsFormat, *, tekken: bool) -> tuple[str, ...]:
+    """The model card's, less those about a format that the weights are not in."""
+    return (
+        *(TOKENIZER_FLAGS if form == "mistral" or tekken else ()),
+        *(FORMAT_FLAGS if form == "mistral" else ()),
+        *TOOL_FLAGS,
     )
 
 
