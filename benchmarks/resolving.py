@@ -55,7 +55,7 @@ def one_greedy(locations: Sequence[Location]) -> list[Ask]:
 
 
 def best_of_8(locations: Sequence[Location]) -> list[Ask]:
-    samples = [Ask("rewrite", location, 0.8, answers=answers) for location in locations[:1] for answers in (4, 3)]
+    samples = [Ask("explained", location, 0.8, answers=answers) for location in locations[:1] for answers in (4, 3)]
     return [*one_greedy(locations), *samples]
 
 

@@ -29,6 +29,14 @@ def test_requests_about_one_fault_begin_alike() -> None:
     assert "boom" in again[shared:]
 
 
+def test_an_answer_may_explain_itself_when_it_is_asked_to() -> None:
+    fault = Fault("It is off by one.", SECOND, SOURCE, "")
+    assert text(fault.rewrite()).endswith("and nothing else.\n")
+    assert text(fault.rewrite(explained=True)).endswith(
+        "write the corrected `second`, whole, in one ```python block.\n"
+    )
+
+
 def test_braces_in_the_issue_are_no_places_of_a_template() -> None:
     fault = Fault("{code} {failure} {name}", SECOND, SOURCE, "{language}")
     assert "{code} {failure} {name}" in text(fault.rewrite())

@@ -48,7 +48,8 @@ class Pipeline:
             answered = await proposer.lines(fault, numbers[ask.part], ask.answers, ask.temperature)
         else:
             failed = _failed(ask, state) if ask.kind == "refine" else None
-            answered = await proposer.rewrites(fault, ask.answers, ask.temperature, failed)
+            explained = ask.kind == "explained"
+            answered = await proposer.rewrites(fault, ask.answers, ask.temperature, failed, explained=explained)
         return Batch(_drafts(ask, fault.source, "model", answered.versions), answered.sampled)
 
 

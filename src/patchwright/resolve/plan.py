@@ -19,7 +19,7 @@ class Ask:
     """One request for candidates. `part`: which of the location's suspicious lines, or which share of its mechanical
     edits: 0 the likeliest, 1 the others."""
 
-    kind: Literal["rewrite", "mechanical", "line", "refine"]
+    kind: Literal["rewrite", "explained", "mechanical", "line", "refine"]
     location: Location
     temperature: float = 0.0
     part: int = 0
@@ -34,22 +34,38 @@ def asks(locations: Sequence[Location], *, mechanical: bool = True, refine: bool
     """Without end, unless there is no location.
 
     One answer first: it is the likeliest, and where an engine decodes several hardly faster than one after the other
-    (on a CPU) it can be judged while there is still time for another place. Mechanical edits come in two shares: there
-    can be a hundred, and where each makes a test hang they would take all the time.
+    (on a CPU) it can be judged while there is still time for another place. It is the code alone; the samples that come
+    later explain themselves first, which takes twice as long, and finds some of what the code alone does not.
+    Mechanical edits come in two shares: there can be a hundred, and where each makes a test hang they would take all
+    the time.
     """
-    likely = locations[:LOCATIONS]
-    for location in likely:
+    if not locations:
+        return
+    likeliest, *others = locations[:LOCATIONS]
+
+    def first(location: Location) -> Iterator[Ask]:
         yield Ask("rewrite", location, 0.0, answers=1)
         if mechanical:
             yield Ask("mechanical", location)
-    for location in likely:
-        yield Ask("rewrite", location, 0.8)
+
+    def samples(location: Location) -> Ask:
+        return Ask("explained", location, 0.8)
+
+    def other_edits(location: Location) -> Iterator[Ask]:
         if mechanical:
             yield Ask("mechanical", location, part=1)
-    for location in likely[:1]:
-        for line in range(LINES):
-            yield Ask("line", location, 0.8, part=line)
+
+    yield from first(likeliest)
+    yield samples(likeliest)
+    for other in others:
+        yield from first(other)
+    yield from other_edits(likeliest)
+    for other in others:
+        yield samples(other)
+        yield from other_edits(other)
+    for line in range(LINES):
+        yield Ask("line", likeliest, 0.8, part=line)
     # The likeliest place gets every other request from here on.
-    order = [place for other in likely[1:] for place in (likely[0], other)] or likely
+    order = [place for other in others for place in (likeliest, other)] or [likeliest]
     for location in cycle(order):
         yield Ask("refine" if refine else "rewrite", location, 0.9)

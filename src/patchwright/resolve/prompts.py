@@ -33,9 +33,10 @@ class Fault:
         self._name = f"`{location.name}`" if location.name else location.path
         self._language = _LANGUAGES.get(PurePosixPath(location.path).suffix, "")
 
-    def rewrite(self, failed: tuple[str, str] | None = None) -> tuple[Message, ...]:
-        """Asks for the whole definition. `failed`: an attempt, and how it failed."""
-        return self._request(self._tried(failed) + self._filled("rewrite", name=self._name))
+    def rewrite(self, failed: tuple[str, str] | None = None, *, explained: bool = False) -> tuple[Message, ...]:
+        """Asks for the whole definition, alone or with words before it. `failed`: an attempt, and how it failed."""
+        template = "explain" if explained else "rewrite"
+        return self._request(self._tried(failed) + self._filled(template, name=self._name))
 
     def line(self, number: int) -> tuple[Message, ...]:
         """Asks for one line of the file, by its number."""

@@ -46,9 +46,15 @@ class Proposer:
         return replace(self, seed=self.seed + requests)
 
     async def rewrites(
-        self, fault: Fault, n: int, temperature: float, failed: tuple[str, str] | None = None
+        self,
+        fault: Fault,
+        n: int,
+        temperature: float,
+        failed: tuple[str, str] | None = None,
+        *,
+        explained: bool = False,
     ) -> Answered:
-        """`n` answers for the whole location. `failed`: an attempt, and how it failed."""
+        """`n` answers for the whole location, `explained` or not. `failed`: an attempt, and how it failed."""
         location = fault.location
         lines = location.end_line - location.start_line + 1
         if not location.name or lines > REWRITE_LINES:
@@ -62,7 +68,7 @@ class Proposer:
         tokens = min(MOST_TOKENS, max(LEAST_TOKENS, 2 * TOKENS_PER_LINE * lines))
         return await self._answered(
             f"rewrite of {location.name}",
-            fault.rewrite(failed),
+            fault.rewrite(failed, explained=explained),
             Sampling(temperature=temperature, max_tokens=tokens, seed=self.seed, stop=END_OF_BLOCK),
             n,
             lambda answer: replaced_function(fault.source, location, answer),
