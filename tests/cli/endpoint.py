@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,6 +15,9 @@ Texts = list[str]
 
 class Endpoint:
     """Answers request n with the n-th call, and hangs when there is none left."""
+
+    listed: Mapping[str, Any] = {"id": "scripted"}
+    """The model that it says it serves."""
 
     def __init__(self, calls: Sequence[Call | Texts]) -> None:
         self.calls = list(calls)
@@ -45,10 +48,17 @@ class Endpoint:
 @contextmanager
 def serving(*calls: Call | Texts) -> Generator[Endpoint]:
     endpoint = Endpoint(calls)
+    with offering(endpoint):
+        yield endpoint
+
+
+@contextmanager
+def offering(endpoint: Endpoint) -> Generator[None]:
+    """Listens where `endpoint.url` then says."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._send("application/json", json.dumps({"data": [{"id": "scripted"}]}).encode())
+            self._send("application/json", json.dumps({"data": [endpoint.listed]}).encode())
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -75,7 +85,7 @@ def serving(*calls: Call | Texts) -> Generator[Endpoint]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield endpoint
+        yield
     finally:
         endpoint.released.set()
         server.shutdown()

@@ -46,7 +46,7 @@ def serving(
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         said = ""
-        while not (found := re.search(r"serving tiny at (http://\S+)/v1", said)):
+        while not (found := re.search(r"serving \S+ at (http://\S+)/v1", said)):
             line = process.stderr.readline()
             assert line, said
             said += line
