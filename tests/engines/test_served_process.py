@@ -71,6 +71,7 @@ async def test_a_program_is_served_through_the_gate_wherever_it_listens(address:
         "tokenizes": False,
         "dialect": "openai",
         "streams": True,
+        "adapters": (),
     }
     answer = await ask(endpoint, HELLO, tokens=3)
     assert answer["choices"][0]["message"]["content"] == "hello"
