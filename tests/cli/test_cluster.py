@@ -63,6 +63,7 @@ def test_a_dry_run_prints_what_would_be_deployed(environment: dict[str, str]) ->
         ([*DEVSTRAL, "--adapter", "sql=sql-lora"], 2, "--adapter is for the embedded engine", "model merge"),
         ([*DEVSTRAL, "--engine", "llama.cpp"], 2, "--cluster runs vLLM, not llama.cpp", "leave --engine out"),
         ([*DEVSTRAL, "--replicas", "many"], 2, "neither a number nor two", "such as 2, or 1..8"),
+        ([*DEVSTRAL, "--cluster-config", "/No/where", "--dry-run"], 2, "--cluster-config: /No/where: no such file", ""),
         ([*DEVSTRAL, "--port", "0"], 2, "--port 0: Ray Serve needs to be told one", ""),
     ],
 )

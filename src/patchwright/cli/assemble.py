@@ -133,7 +133,7 @@ async def upstream_on(connection: Connection, settings: Settings) -> "Upstream":
     from patchwright.serving.openai_upstream import OpenAIUpstream
     from patchwright.serving.slots import Slotted
 
-    if settings.base_url or settings.engine != "llama.cpp":
+    if not is_embedded(settings):
         return OpenAIUpstream(connection)
     if not await asyncio.to_thread(is_devstral, settings):
         return Slotted(OpenAIUpstream(connection), settings.llama_cpp.slots)
@@ -143,9 +143,14 @@ async def upstream_on(connection: Connection, settings: Settings) -> "Upstream":
     return Slotted(MistralUpstream(connection, tokens), settings.llama_cpp.slots)
 
 
+def is_embedded(settings: Settings) -> bool:
+    """Whether llama.cpp runs here, and no endpoint takes its place."""
+    return settings.engine == "llama.cpp" and not settings.base_url
+
+
 def is_devstral(settings: Settings) -> bool:
     """Whether the embedded engine runs a model with Devstral's vocabulary. Raises ModelError when it cannot be read."""
-    if settings.base_url or settings.engine != "llama.cpp":
+    if not is_embedded(settings):
         return False
     path = ModelStore(settings.data_dir / "models").find(resolve(settings.model))
     return path is not None and path.is_file() and has_devstrals_tokens(path)

@@ -89,8 +89,10 @@ def _token() -> SecretStr | None:
         return SecretStr(path.read_text(encoding="utf-8").strip())
     except OSError as error:
         if named:
-            raise ConfigError(f"RAY_AUTH_TOKEN_PATH: {str(error).lower()}") from None
+            raise ConfigError(f"RAY_AUTH_TOKEN_PATH: {path}: {(error.strerror or str(error)).lower()}") from None
         return None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} holds no token of Ray's", hint="`ray get-auth-token` writes one") from None
 
 
 def _plan(settings: Settings, serve: ServeSettings, options: ClusterOptions) -> ClusterPlan:
@@ -172,4 +174,4 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--cluster-config: {str(error).lower()}") from None
+        raise ConfigError(f"--cluster-config: {path}: {(error.strerror or str(error)).lower()}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from patchwright.engines.recipe import Device
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from patchwright.config import Settings
     from patchwright.serving.guard import Guard
@@ -77,14 +78,12 @@ def serve(
         "allow_hosts": tuple(allow_host) if allow_host else None,
         "allow_origins": tuple(allow_origin) if allow_origin else None,
     }
-    if cluster and adapter:
-        hint = "`patchwright model merge` makes a model of an adapter"
-        raise ConfigError("--adapter is for the embedded engine, and --cluster runs vLLM", hint=hint)
     if cluster:
-        try:
+        if adapter:
+            hint = "`patchwright model merge` makes a model of an adapter"
+            raise ConfigError("--adapter is for the embedded engine, and --cluster runs vLLM", hint=hint)
+        with _serve_extra():
             from patchwright.cli.cluster import ClusterOptions, serve_on_cluster
-        except ModuleNotFoundError as error:
-            raise ConfigError(f"{error.name} is not installed", hint="`pip install patchwright[serve]`") from None
         options = ClusterOptions(
             address=cluster_address, replicas=replicas or "1", device=device, config=cluster_config, dry_run=dry_run
         )
@@ -96,28 +95,36 @@ def serve(
         asyncio.run(_serve(settings, _with(settings.serve, given), adapter or ()))
 
 
-async def _serve(settings: Settings, serve: ServeSettings, named: Sequence[str]) -> None:
+@contextmanager
+def _serve_extra() -> Generator[None]:
+    """Around imports. Raises ConfigError when what `patchwright[serve]` brings is not there."""
     from patchwright.errors import ConfigError
-    from patchwright.serving.queue import FairQueue
 
     try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{error.name} is not installed, and serving needs it", hint="`pip install patchwright[serve]`"
+        ) from None
+
+
+async def _serve(settings: Settings, serve: ServeSettings, named: Sequence[str]) -> None:
+    from patchwright.serving.queue import FairQueue
+
+    with _serve_extra():
         import uvicorn
         from prometheus_client import CollectorRegistry
 
         from patchwright.cli.balance import check_balance
-        from patchwright.cli.upstreams import is_embedded, opened, with_adapters
+        from patchwright.cli.upstreams import opened, serves_embedded, with_adapters
         from patchwright.serving.app import gateway_app
         from patchwright.serving.gateway import Gateway, Limits
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"{error.name} is not installed, and the gateway is made with it", hint="`pip install patchwright[serve]`"
-        ) from None
     check_balance(settings, serve)
     settings = with_adapters(settings, serve, named)
     guard = _guard(settings, serve)
     registry = CollectorRegistry()
     with _listening(serve.host, serve.port) as listener:
-        slots = settings.llama_cpp.slots if is_embedded(settings, serve) else serve.concurrency
+        slots = settings.llama_cpp.slots if serves_embedded(settings, serve) else serve.concurrency
         queue = FairQueue(slots * max(serve.replicas, len(serve.upstreams)), serve.queue)
         async with opened(settings, serve, registry, queue) as (upstream, adapters):
             limits = Limits(body_bytes=serve.body_bytes, answers=slots)
@@ -181,8 +188,11 @@ def _system_prompt(serve: ServeSettings) -> str | None:
         return None
     try:
         return serve.system_prompt.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--system-prompt: {str(error).lower()}") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(f"--system-prompt: {serve.system_prompt}: {reason}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"--system-prompt: {serve.system_prompt} is not in UTF-8") from None
 
 
 def _listening(host: str, port: int) -> socket.socket:

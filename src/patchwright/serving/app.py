@@ -2,9 +2,8 @@
 https://platform.openai.com/docs/api-reference"""
 
 from collections.abc import AsyncGenerator
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -20,7 +19,7 @@ from patchwright.serving.chunks import Completion, TextCompletion
 from patchwright.serving.completion_wording import CompletionWording
 from patchwright.serving.gateway import Gateway
 from patchwright.serving.guard import Guard
-from patchwright.serving.intake import Intake, refusal
+from patchwright.serving.intake import Intake, Owner, refusal
 from patchwright.serving.problems import INVALID, UNAVAILABLE, Kind, Problem
 from patchwright.serving.replies import ClientGone, Wording, streamed, unexpected, whole
 from patchwright.serving.responses_body import ResponsesBody
@@ -28,23 +27,15 @@ from patchwright.serving.responses_chat import chat_of
 from patchwright.serving.responses_wording import ResponsesWording, to_its_limit
 
 
-def _owner(request: Request) -> str:
-    return request.state.owner
-
-
-Owner = Annotated[str, Depends(_owner)]
-"""The name of the key that a request comes with."""
-
-
 def gateway_app(gateway: Gateway, guard: Guard, adapters: Adapters | None = None) -> FastAPI:
-    """Serves `gateway` to those whom `guard` lets in. `adapters`: of an engine that can change them."""
+    """Serves `gateway` to those whom `guard` lets in. `adapters`: without, there are no routes for them."""
     app = FastAPI(
         title="Patchwright", version=__version__, description="One endpoint for every agent and every engine."
     )
     app.include_router(_open_routes(gateway))
     app.include_router(_model_routes(gateway))
     if adapters:
-        app.include_router(adapter_routes(adapters, _owner), responses=_errors(400, 401, 403, 404, 429))
+        app.include_router(adapter_routes(adapters), responses=_errors(400, 401, 403, 404, 429))
     app.add_exception_handler(Problem, _refused)
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(Exception, _unexpected)

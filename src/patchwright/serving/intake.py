@@ -3,7 +3,9 @@ large or too deep are refused, requests are counted."""
 
 import time
 from collections.abc import Iterator
+from typing import Annotated
 
+from fastapi import Depends, Request
 from pydantic_core import from_json
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -19,8 +21,16 @@ _TOO_DEEP = "recursion limit"
 """What jiter says of JSON that is nested more than 200 deep."""
 
 
+def _owner(request: Request) -> str:
+    return request.state.owner
+
+
+Owner = Annotated[str, Depends(_owner)]
+"""The name of the key that a request comes with, for routes whose paths begin with KEYED."""
+
+
 class Intake:
-    """ASGI middleware. The owner of a key goes on as `state["owner"]` of the scope."""
+    """ASGI middleware. Finds out the Owner."""
 
     def __init__(self, app: ASGIApp, guard: Guard, metrics: Metrics, most_bytes: int) -> None:
         self._app = app

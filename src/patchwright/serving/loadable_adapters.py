@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-from patchwright.engines.adapters import NamedAdapter, files_of, is_adapter
+from patchwright.engines.adapters import NamedAdapter
 from patchwright.errors import EngineError
+from patchwright.models.adapter_files import files_of, is_adapter
 from patchwright.policy.connection import Connection
 from patchwright.schema.messages import Json
 from patchwright.serving.adapters import entry
@@ -93,7 +94,7 @@ class LoadableAdapters:
         """Says of a file outside no more than of one that is not there. Raises Problem."""
         if self._directory is None:
             raise Problem(FORBIDDEN, "the server names no directory of adapters; `adapters_dir` under [serve] does")
-        found = self._directory / path.replace("\0", "")
+        found = self._directory / path
         if not self._is_inside(found):
             raise Problem(INVALID, NOT_THERE, param="path")
         return found.resolve()
@@ -104,7 +105,7 @@ class LoadableAdapters:
         root = self._directory.resolve()
         try:
             found = [file.resolve(strict=True) for file in (path, *files_of(path))]
-        except (OSError, RuntimeError):  # not there, a name that is too long, or a link that leads to itself
+        except (OSError, RuntimeError, ValueError):  # not there, no name of a file, or a link that leads to itself
             return False
         return all(root in file.parents for file in found)
 

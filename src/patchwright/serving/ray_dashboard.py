@@ -13,6 +13,7 @@ from typing import TypeVar
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from patchwright.engines.recipe import RAY_SERVE
 from patchwright.errors import EngineError
 
 ANSWER_S = 60.0
@@ -119,7 +120,7 @@ class RayDashboard:
                     f"the cluster at {self._address} refuses the token", hint="is it that of RAY_AUTH_TOKEN?"
                 )
             case HTTPStatus.NOT_IMPLEMENTED:
-                hint = "on its machines: `pip install 'ray[serve]==2.60.0'`"
+                hint = f"on its machines: `pip install '{RAY_SERVE}'`"
                 return EngineError(f"the cluster at {self._address} has no Ray Serve", hint=hint)
             case HTTPStatus.NOT_FOUND:
                 return self._stranger()

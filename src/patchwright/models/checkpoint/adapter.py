@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from patchwright.errors import ModelError
+from patchwright.models.adapter_files import CONFIG, DOWN, UP, WEIGHTS
 from patchwright.models.checkpoint.checkpoint import Checkpoint
 from patchwright.models.checkpoint.decoder import Decoder
 from patchwright.models.checkpoint.files import read_json
@@ -22,9 +23,6 @@ from patchwright.models.checkpoint.hugging_face import as_mistral
 from patchwright.models.checkpoint.names import gguf_name, hugging_face_name
 from patchwright.models.checkpoint.safetensors_files import open_safetensors
 from patchwright.models.checkpoint.tensors import Rows, Tensor
-
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
 
 _PREFIX = "base_model.model."
 _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
@@ -109,9 +107,9 @@ def write_gguf_adapter(adapter: Adapter, path: Path) -> None:
         writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
         writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, adapter.alpha)
         tensors = [
-            replace(tensor.to("F32"), name=f"{gguf_name(name)}.{end}")
+            replace(tensor.to("F32"), name=gguf_name(name) + end)
             for name, pair in adapter.pairs.items()
-            for tensor, end in ((pair.down, "lora_a"), (pair.up, "lora_b"))
+            for tensor, end in ((pair.down, DOWN), (pair.up, UP))
         ]
         write_tensors(writer, tensors)
     finally:

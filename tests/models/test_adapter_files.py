@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 from patchwright.errors import ModelError
-from patchwright.models.gguf_adapter import check_gguf_adapter
+from patchwright.models.adapter_files import check_gguf_adapter
 from tests.engines.tiny_gguf import FEED_FORWARD, WIDTH, write_tiny_gguf
 
 RANK = 2

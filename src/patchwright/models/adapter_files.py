@@ -1,4 +1,4 @@
-"""A LoRA adapter as a GGUF file, looked at before an engine is given it.
+"""The files of a LoRA adapter: the two that PEFT saves, or the one that llama.cpp reads.
 
 Source: llama-adapter.cpp of llama.cpp, which says less, and only once the model is loaded.
 """
@@ -8,12 +8,26 @@ from pathlib import Path
 from patchwright.errors import ModelError
 from patchwright.models.gguf_header import GgufHeader, Tensor, read_header
 
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+GGUF = ".gguf"
 DOWN, UP = ".lora_a", ".lora_b"
+"""What the names of the two halves end with in a GGUF file."""
 
 _UNFIT = frozenset({"I8", "I16", "I32", "I64", "F64"})
 """Number types that llama.cpp multiplies nothing by: it would end with the first request."""
 _ACTIVATED = "adapter.alora.invocation_tokens"
 _EMBEDDING = "token_embd.weight"
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """What is read of an adapter: the file, or the two of a directory."""
+    return (path / CONFIG, path / WEIGHTS) if path.is_dir() else (path,)
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether it looks like one: its name ends in .gguf, or it is a directory with PEFT's files."""
+    return all(file.is_file() for file in files_of(path)) if path.is_dir() else path.suffix == GGUF
 
 
 def check_gguf_adapter(path: Path, model: Path) -> None:
