@@ -95,6 +95,15 @@ async def test_usage_is_streamed_only_to_who_asks_for_it() -> None:
     assert '"total_tokens": 7' in with_usage
 
 
+async def test_tokens_of_an_answer_are_counted_once_also_when_each_chunk_says_what_it_has_come_to() -> None:
+    so_far = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+    async with gateway(stream(content("Hel") | {"usage": so_far}, content("lo"), END, USAGE)) as (client, _):
+        await client.post(CHAT, json=BODY)
+        counted = (await client.get("/metrics")).text
+    assert 'patchwright_tokens_total{kind="prompt"} 5.0' in counted
+    assert 'patchwright_tokens_total{kind="completion"} 2.0' in counted
+
+
 @pytest.mark.parametrize(
     ("chunks", "message"),
     [

@@ -94,10 +94,11 @@ class Gateway:
             raise Problem(BUSY, message, retry_after_s=full.retry_after_s) from None
 
     async def _counted(self, chunks: AsyncIterator[Json], asked: float) -> AsyncGenerator[Json]:
-        first_s: float | None = None
+        """The last usage is the answer's: some endpoints say with each chunk what it has come to."""
+        first_s, usage = 0.0, None
         async for chunk in chunks:
-            if first_s is None:
-                first_s = time.monotonic() - asked
-            if usage := chunk.get("usage"):
-                self.metrics.answered(usage, first_s, time.monotonic() - asked)
+            first_s = first_s or time.monotonic() - asked
+            usage = chunk.get("usage") or usage
             yield chunk
+        if usage:
+            self.metrics.answered(usage, first_s, time.monotonic() - asked)
