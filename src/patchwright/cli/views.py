@@ -95,15 +95,11 @@ class LiveView:
     def show(self, event: AnyEvent) -> None:
         self._summary.add(event)
         match event:
-            case (
-                RunStarted()
-                | Replied()
-                | ToolFinished()
-                | TestsRun()
-                | StepFailed()
-                | StepTakenBack()
-                | HistoryCompacted()
-            ):
+            case Replied():
+                self._print_said()
+                self._print(event)
+                self._now("thinking")
+            case RunStarted() | ToolFinished() | TestsRun() | StepFailed() | StepTakenBack() | HistoryCompacted():
                 self._print(event)
                 self._now("thinking")
             case StepStarted():
@@ -118,6 +114,11 @@ class LiveView:
                 self._finish(event)
             case _:
                 pass
+
+    def _print_said(self) -> None:
+        if said := self._streamed.strip():
+            self._console.print(Text(said, style="italic"))
+        self._streamed = ""
 
     def _print(self, event: AnyEvent) -> None:
         style = "bold red" if isinstance(event, StepFailed) else ""
