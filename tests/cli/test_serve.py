@@ -57,7 +57,10 @@ def serving(
             process.wait(20)
 
 
-def test_it_serves_until_it_is_told_to_stop(environment: dict[str, str], tiny_devstral: Path) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_told_to_stop(
+    environment: dict[str, str], tiny_devstral: Path, told: signal.Signals
+) -> None:
     environment |= {"PATCHWRIGHT_LLAMA_CPP__CONTEXT_TOKENS": "1024"}
     with serving(environment, tiny_devstral / "tiny.gguf") as (url, process):
         assert httpx.get(f"{url}/ready").json() == {"status": "ready"}
@@ -65,7 +68,7 @@ def test_it_serves_until_it_is_told_to_stop(environment: dict[str, str], tiny_de
         answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60).json()
         assert answer["usage"]["completion_tokens"] == 3
         assert 'patchwright_tokens_total{kind="completion"} 3.0' in httpx.get(f"{url}/metrics").text
-        process.send_signal(signal.SIGINT)
+        process.send_signal(told)
         assert process.wait(20) == 0
 
 

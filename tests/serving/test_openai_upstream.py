@@ -126,6 +126,15 @@ async def test_a_call_that_is_none_is_an_explicit_error(chunks: list[dict[str, A
     assert done == "data: [DONE]"
 
 
+async def test_a_call_of_another_tool_than_the_named_one_is_an_explicit_error() -> None:
+    named = {"type": "function", "function": {"name": "ls"}}
+    for name, code in (("ls", 200), ("rm", 502)):
+        async with gateway(stream(call_piece(0, "c", name, "{}"), CALLED)) as (client, _):
+            answer = await client.post(CHAT, json=BODY | {"tools": TOOLS, "tool_choice": named})
+        assert answer.status_code == code, answer.text
+    assert answer.json()["error"]["message"] == "rm was called, although tool_choice names ls"
+
+
 async def test_an_answer_that_breaks_off_is_an_error() -> None:
     async with gateway(stream(content("Hel"), done=False)) as (client, _):
         whole = await client.post(CHAT, json=BODY)

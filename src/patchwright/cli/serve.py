@@ -59,6 +59,7 @@ def serve(
     Exit codes: 0 ended in order, 2 usage, 3 no engine.
     """
     import asyncio
+    import signal
     from contextlib import suppress
 
     from patchwright.config import load_settings
@@ -91,7 +92,9 @@ def serve(
         return
     if dry_run or cluster_config:
         raise ConfigError("--dry-run and --cluster-config are for a config of Ray's", hint="they go with --cluster")
-    with suppress(KeyboardInterrupt):  # uvicorn has ended in order, and passes the signal on
+    # uvicorn ends in order, and then passes the signal on: by default SIGTERM would end this process on the spot
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
         asyncio.run(_serve(settings, _with(settings.serve, given), adapter or ()))
 
 

@@ -152,9 +152,12 @@ class _Choice:
             function = self._calls[number]["function"]
             if problem := _problem(function["arguments"]):
                 self._refuse(f"the call of {function['name']} is cut off or malformed: {problem}")
-        must = body.tool_choice == "required" or isinstance(body.tool_choice, NamedChoice)
-        if must and not self._calls:
+        named = body.tool_choice.function.name if isinstance(body.tool_choice, NamedChoice) else None
+        if (named or body.tool_choice == "required") and not self._calls:
             self._refuse("no tool was called, although tool_choice asks for it")
+        others = {call["function"]["name"] for call in self._calls.values()} - {named}
+        if named and others:
+            self._refuse(f"{', '.join(sorted(others))} was called, although tool_choice names {named}")
 
     def _refuse(self, message: str) -> None:
         if self._finish_reason == "length":
