@@ -100,8 +100,8 @@ async def shown(
     async with copies.open() as tree:
         run = await Suite(workspace.test_command or "", tree).run(timeout_s=TESTS_S, test_timeout_s=5.0, trace=True)
     frames = (*facts.frames, *read_issue(reproduction.failure).frames)
-    lines = await reproducer.lines_of(reproduction)
-    return facts.model_copy(update={"frames": frames}), suspiciousness(run, lines)
+    executed = await reproducer.executed_by(reproduction)
+    return facts.model_copy(update={"frames": frames}), suspiciousness(run, executed)
 
 
 def rank_in(

@@ -58,7 +58,7 @@ async def test_the_program_reproduces_what_the_issue_says_and_its_lines_are_know
     assert found
     assert found.source == "issue"
     assert "came to '-1', not to '5'" in found.failure
-    assert await reproducer.lines_of(found) == {"sums.py": (5,)}
+    assert (await reproducer.executed_by(found)).lines == {"sums.py": (5,)}
 
 
 @pytest.mark.parametrize(("seen", "wanted"), [("0", "5"), ("-1", "-1")])

@@ -1,5 +1,6 @@
 import math
 
+from patchwright.repo.testing.program import Executed
 from patchwright.resolve.spectrum import suspiciousness
 from patchwright.schema.resolution import SuiteRun, TestOutcome
 
@@ -51,5 +52,13 @@ def test_no_failing_test_suspects_nothing():
 
 def test_a_program_that_fails_counts_as_a_failing_test() -> None:
     passing = run({"a": "passed"}, {"a": {"m.py": (1,)}}, exit_code=0)
-    assert suspiciousness(passing, {"m.py": (1, 2)}) == {"m.py": {1: 1 / math.sqrt(2), 2: 1.0}}
-    assert suspiciousness(None, {"m.py": (3,)}) == {"m.py": {3: 1.0}}
+    executed = Executed(lines={"m.py": (1, 2)})
+    assert suspiciousness(passing, executed) == {"m.py": {1: 1 / math.sqrt(2), 2: 1.0}}
+    assert suspiciousness(None, Executed(lines={"m.py": (3,)})) == {"m.py": {3: 1.0}}
+
+
+def test_what_is_set_up_once_was_there_for_every_test_and_not_only_for_the_first() -> None:
+    outcomes: dict[str, TestOutcome] = {"a": "passed", "b": "passed", "c": "passed"}
+    passing = run(outcomes, {"a": {"m.py": (1, 5)}, "b": {"m.py": (1,)}, "c": {}}, exit_code=0)
+    executed = Executed(lines={"m.py": (1,)}, set_up={"m.py": (5,)})
+    assert suspiciousness(passing, executed) == {"m.py": {1: 1 / math.sqrt(3), 5: 1 / math.sqrt(4)}}

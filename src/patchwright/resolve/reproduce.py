@@ -7,7 +7,7 @@ from typing import Literal
 
 from patchwright.policy.base import Policy
 from patchwright.repo.testing.compare import failing
-from patchwright.repo.testing.program import traced
+from patchwright.repo.testing.program import Executed, traced
 from patchwright.resolve.expectation import expectations_of
 from patchwright.resolve.issue import IssueFacts
 from patchwright.resolve.judge import Trees, shows_nothing
@@ -124,8 +124,8 @@ class Reproducer:
             return None
         return reproduction.model_copy(update={"failure": failures[0]})
 
-    async def lines_of(self, reproduction: Reproduction) -> dict[str, tuple[int, ...]]:
-        """By path, the lines of the tree that the reproduction's program executes; nothing where that is not known."""
+    async def executed_by(self, reproduction: Reproduction) -> Executed:
+        """What the reproduction's program executes of the tree."""
         async with self.trees.open() as sandbox:
             return await traced(reproduction.script, reproduction.command, sandbox, timeout_s=SCRIPT_S)
 

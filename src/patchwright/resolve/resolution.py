@@ -167,7 +167,7 @@ class Resolution:
         """How suspicious each line is, by the tests that ran and by the program that the issue gives."""
         executed = None
         if state.reproduction and state.reproduction.script:
-            executed = await self._within_share("localise", reproducer.lines_of(state.reproduction))
+            executed = await self._within_share("localise", reproducer.executed_by(state.reproduction))
         return suspiciousness(traced, executed)
 
     async def _localised(

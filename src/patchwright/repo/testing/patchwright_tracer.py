@@ -3,8 +3,10 @@
 What runs while a module of the tree is imported does not count: it runs for everything that imports it.
 
 Runs in the project's Python: any from 3.6, and nothing else. The probe traces tests with it. As a program, it runs
-the one that PATCHWRIGHT_TRACER_PROGRAM names, as Python would, and writes what that executed of the tree in
-PATCHWRIGHT_TRACER_TREE to the file PATCHWRIGHT_TRACER_REPORT, as {path: [line, …]}, however it ends.
+the one that PATCHWRIGHT_TRACER_PROGRAM names, as Python would, twice in one process, and writes what that executed of
+the tree in PATCHWRIGHT_TRACER_TREE to the file PATCHWRIGHT_TRACER_REPORT, however it ends: {"lines": {path: [line, …]},
+"set_up": {…}}. What only the first run executed is set_up: what is made once, on first use, and kept. Where the second
+run ends otherwise than the first, it says nothing, and all are lines.
 """
 
 import json
@@ -25,17 +27,37 @@ def main() -> None:
     sys.argv = [program]
     # As for a program that Python runs itself, not this one's directory.
     sys.path[0] = os.path.dirname(os.path.abspath(program))
-    lines: Lines = {}
     tracer = make_tracer(os.environ["PATCHWRIGHT_TRACER_TREE"])
+    first: Lines = {}
+    report(first, {})
+    end = run(program, tracer, first)
+    report(first, {})  # before a second run that may never end
+    again: Lines = {}
+    if run(program, tracer, again) == end:
+        set_up = {path: numbers - again.get(path, set()) for path, numbers in first.items()}
+        report(again, set_up)
+
+
+def run(program: str, tracer: Any, lines: Lines) -> "Tuple[str, str]":
+    """How it ended."""
     if tracer is not None:
         tracer.start(lines)
     try:
         runpy.run_path(program, run_name="__main__")
+    except BaseException as error:
+        return type(error).__name__, str(error)
     finally:
         if tracer is not None:
             tracer.stop()
-        with open(os.environ["PATCHWRIGHT_TRACER_REPORT"], "w", encoding="utf-8") as file:
-            json.dump({path: sorted(numbers) for path, numbers in lines.items()}, file)
+    return "", ""
+
+
+def report(lines: Lines, set_up: Lines) -> None:
+    found = {"lines": lines, "set_up": set_up}
+    with open(os.environ["PATCHWRIGHT_TRACER_REPORT"], "w", encoding="utf-8") as file:
+        json.dump(
+            {name: {path: sorted(numbers) for path, numbers in each.items()} for name, each in found.items()}, file
+        )
 
 
 def make_tracer(root: str) -> "Any":

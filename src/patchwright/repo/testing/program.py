@@ -6,17 +6,26 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from patchwright.errors import ToolError
 from patchwright.sandbox.base import CommandResult, Sandbox
+from patchwright.schema.record import Record
 
 NAME = "patchwright-reproduction.py"
 """What it is called while it runs, in a directory of its own."""
 
-_LINES = TypeAdapter(dict[str, tuple[int, ...]])
 _TRACER = "patchwright_tracer.py"
 _CLEANUP_TIMEOUT_S = 30.0
+
+
+class Executed(Record):
+    """By path in the tree, the lines that a program executes."""
+
+    lines: dict[str, tuple[int, ...]] = {}
+    """Each time."""
+    set_up: dict[str, tuple[int, ...]] = {}
+    """The first time in a process only: what is made on first use, and kept."""
 
 
 async def ran(program: str, command: str, sandbox: Sandbox, *, timeout_s: float) -> CommandResult:
@@ -26,8 +35,8 @@ async def ran(program: str, command: str, sandbox: Sandbox, *, timeout_s: float)
         return await _run(command, f"{directory}/{NAME}", {}, sandbox, timeout_s)
 
 
-async def traced(program: str, command: str, sandbox: Sandbox, *, timeout_s: float) -> dict[str, tuple[int, ...]]:
-    """By path in the tree, the lines that it executes; nothing where that cannot be told. Raises SandboxError."""
+async def traced(program: str, command: str, sandbox: Sandbox, *, timeout_s: float) -> Executed:
+    """Nothing where it cannot be told. It runs twice within the time, if the first leaves any. Raises SandboxError."""
     async with _directory(sandbox) as directory:
         await sandbox.write(f"{directory}/{NAME}", program.encode())
         tracer = files("patchwright.repo.testing") / _TRACER
@@ -39,9 +48,9 @@ async def traced(program: str, command: str, sandbox: Sandbox, *, timeout_s: flo
         }
         await _run(command, f"{directory}/{_TRACER}", variables, sandbox, timeout_s)
         try:
-            return _LINES.validate_json(await sandbox.read(f"{directory}/report.json"))
+            return Executed.model_validate_json(await sandbox.read(f"{directory}/report.json"))
         except (ToolError, ValidationError):
-            return {}
+            return Executed()
 
 
 @asynccontextmanager
