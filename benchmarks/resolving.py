@@ -17,6 +17,7 @@ import asyncio
 import json
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
@@ -238,6 +239,9 @@ def print_means(mode: str, rows: Sequence[Row]) -> None:
     resolved = sum(row["resolved"] for row in rows)
     mean_s = sum(row["seconds"] for row in rows) / max(1, len(rows))
     print(f"{mode}: {resolved} of {len(rows)} resolved, {mean_s:.0f} s on average")
+    chosen = Counter((row["requests"], row["by"]) for row in rows if row["resolved"] and row.get("by"))
+    for (requests, source), number in sorted(chosen.items()):
+        print(f"  {number} by a {source} candidate, after {requests} requests")
     for stage in dict.fromkeys(stage for row in rows for stage in row["stages"]):
         print(f"  {stage}: {sum(row['stages'].get(stage, 0) for row in rows) / len(rows):.1f} s")
 

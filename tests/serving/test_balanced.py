@@ -22,6 +22,7 @@ from patchwright.policy.connection import Connect, Connection
 from patchwright.serving.balanced import Balanced
 from patchwright.serving.circuit import FAILURES
 from patchwright.serving.openai_upstream import OpenAIUpstream
+from patchwright.serving.silence import SILENCE_S
 from tests.engines.tiny_gguf import write_tiny_gguf
 from tests.policy.http_server import status
 from tests.serving.endpoint import OpenAIServer, openai_server
@@ -34,7 +35,7 @@ CLOSED = b""
 
 @asynccontextmanager
 async def balancing(
-    connects: dict[str, Connect], *, slots: int = 4, queue_slots: int = 64
+    connects: dict[str, Connect], *, slots: int = 4, queue_slots: int = 64, silence_s: float = SILENCE_S
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of a gateway before so many upstreams."""
     registry = CollectorRegistry()
@@ -43,7 +44,8 @@ async def balancing(
             name: OpenAIUpstream(await stack.enter_async_context(Connection.to(await connect(), connect, attempts=1)))
             for name, connect in connects.items()
         }
-        balanced = await stack.enter_async_context(Balanced.opened(upstreams, slots, registry, first_pause_s=PAUSE_S))
+        opened = Balanced.opened(upstreams, slots, registry, first_pause_s=PAUSE_S, silence_s=silence_s)
+        balanced = await stack.enter_async_context(opened)
         gateway = gateway_for(balanced, slots=queue_slots, registry=registry)
         yield await stack.enter_async_context(served(gateway))
 
@@ -161,6 +163,40 @@ async def test_one_that_answers_and_fails_again_and_again_is_set_aside() -> None
         assert [await ask(client, f"{number}") for number in range(FAILURES + 2)] == [200] * (FAILURES + 2)
         assert len(a.bodies) == FAILURES
         assert (await counts(client, "failures_total"))["a"] >= FAILURES
+
+
+async def test_one_that_hangs_is_set_aside_and_its_request_sent_to_another(
+    engines: dict[str, LlamaCpp], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is stopped: it takes connections, and nothing comes of them."""
+    connects: dict[str, Connect] = {name: engine.connect for name, engine in engines.items()}
+    async with balancing(connects, silence_s=0.1) as client:
+        stopped = psutil.Process(await pid_of(engines["a"], tmp_path))
+        monkeypatch.setattr("patchwright.policy.connection.SHORT_TIMEOUT", httpx.Timeout(2))
+        stopped.suspend()
+        try:
+            assert await ask(client, "one") == 200
+            assert await counts(client, "requests_total") == {"a": 1, "b": 1}
+            assert await counts(client, "available") == {"a": 0, "b": 1}
+        finally:
+            stopped.resume()
+        await until(lambda: _is_available(client, "a"))
+
+
+async def test_one_that_reads_for_long_is_waited_for() -> None:
+    async with (
+        openai_server() as a,
+        openai_server() as b,
+        balancing({"a": a.connect, "b": b.connect}, silence_s=0.02) as client,
+    ):
+        a.may_end.clear()
+        listed = a.listed
+        running = asyncio.create_task(ask(client, "one"))
+        await until(lambda: a.listed > listed + 3)
+        a.may_end.set()
+        assert await running == 200
+        assert (len(a.bodies), len(b.bodies)) == (1, 0)
+        assert await counts(client, "available") == {"a": 1, "b": 1}
 
 
 async def test_what_is_the_requests_fault_is_not_tried_elsewhere() -> None:

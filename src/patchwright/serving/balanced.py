@@ -16,6 +16,7 @@ from patchwright.serving.circuit import FIRST_PAUSE_S, Circuit
 from patchwright.serving.metrics import UpstreamMetrics
 from patchwright.serving.prefixes import TABLE_BLOCKS, Chain, PrefixTable, chain_of, chain_of_text
 from patchwright.serving.problems import BUSY, ENGINE, UNAVAILABLE, Problem
+from patchwright.serving.silence import SILENCE_S, watched
 from patchwright.serving.upstream import Upstream, adapter_of
 
 LOAD_FACTOR = 1.5
@@ -35,14 +36,20 @@ class Balanced:
     """Satisfies Upstream. Each of the upstreams, which have names, works on up to `slots` answers without a queue.
 
     A request whose upstream fails before its first chunk is sent to another one; after it, the error is passed on.
-    One that fails is set aside, and probed until it answers.
+    One that fails or hangs is set aside, and probed until it answers.
     """
 
     def __init__(
-        self, upstreams: Mapping[str, Upstream], slots: int, registry: CollectorRegistry, first_pause_s: float
+        self,
+        upstreams: Mapping[str, Upstream],
+        slots: int,
+        registry: CollectorRegistry,
+        first_pause_s: float,
+        silence_s: float,
     ) -> None:
         self.model = _only_model(upstreams)
         self._slots = slots
+        self._silence_s = silence_s
         self._backends = [Backend(name, each, Circuit(first_pause_s)) for name, each in upstreams.items()]
         self._prefixes = PrefixTable(TABLE_BLOCKS)
         self._recoveries: dict[str, asyncio.Task[None]] = {}
@@ -60,12 +67,14 @@ class Balanced:
         *,
         absent: Mapping[str, str] = MappingProxyType({}),
         first_pause_s: float = FIRST_PAUSE_S,
+        silence_s: float = SILENCE_S,
     ) -> AsyncGenerator[Self]:
         """absent: those that do not answer yet, and why. first_pause_s: until one that has failed is probed.
+        silence_s: until one that sends no chunk is.
 
         Raises ConfigError when they serve different models.
         """
-        balanced = cls(upstreams, slots, registry, first_pause_s)
+        balanced = cls(upstreams, slots, registry, first_pause_s, silence_s)
         for each in balanced._backends:
             if each.name in absent:
                 balanced._failed(each, Problem(UNAVAILABLE, absent[each.name]))
@@ -153,7 +162,8 @@ class Balanced:
         begun = False
         try:
             with backend.circuit.asked():
-                async with aclosing(ask(backend.upstream)) as chunks:
+                answer = watched(backend.upstream, ask(backend.upstream), self._silence_s)
+                async with aclosing(answer) as chunks:
                     async for chunk in chunks:
                         if not begun:
                             begun = True
