@@ -13,7 +13,6 @@ import json
 import statistics
 from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -84,7 +83,6 @@ def _request(profile: Profile, history: tuple[Message, ...], tokens: int) -> Req
     return Request(messages=history, tools=_specs(profile), calling=profile.calling, sampling=sampling)
 
 
-@cache
 def _specs(profile: Profile) -> tuple[ToolSpec, ...]:
     sandbox = open_sandbox("none", Path.cwd(), SandboxSettings())  # never started
     return open_toolbox(profile.tools, sandbox, profile.observation_chars).specs
