@@ -162,3 +162,17 @@ def test_any_answer_is_used_or_refused(answer: str, name: str) -> None:
         ):
             with suppress(Unusable):
                 assert parsed(use(text)) is not None
+
+
+def test_an_answer_that_leaves_code_dead_is_sent_back() -> None:
+    source = "def f(x):\n    if x:\n        x += 1\n    return x\n"
+    dead = "```python\ndef f(x):\n    if x:\n        raise ValueError(x)\n        x += 1\n    return x\n```"
+    with pytest.raises(Unusable, match="can never run"):
+        replaced_function(source, location("f", source), dead)
+    line = replaced_line(source, 3, "```python\n        raise ValueError(x)\n        x += 1\n```")
+    assert line == source.replace("x += 1", "raise ValueError(x)")
+
+
+def test_code_that_was_dead_before_does_not_count_against_an_answer() -> None:
+    source = "def f():\n    return 1\n    yield\n"
+    assert "return 2" in replaced_function(source, location("f", source), "def f():\n    return 2\n    yield")

@@ -15,6 +15,7 @@ from patchwright.resolve.sources import (
     reindented,
     syntax_error,
     unended,
+    unreachable,
 )
 from patchwright.schema.resolution import Location
 
@@ -56,17 +57,27 @@ def replaced_line(source: str, line: int, answer: str) -> str:
     for result in islice(results, _MOST_READINGS):
         if was_python and parsed(result) is None:
             problem = Unusable(_NO_LINE)
-        elif normalised(result) != normalised(source):
-            return result
+            continue
+        try:
+            return checked(source, result)
+        except Unchanged:
+            continue
+        except Unusable as unusable:
+            problem = unusable
     raise problem
 
 
 def checked(source: str, result: str) -> str:
-    """`result`, if it is an edit of `source`: still Python where that was, and another program. Raises Unusable."""
-    if parsed(source) is not None and parsed(result) is None:
+    """`result`, if it is an edit of `source`: still Python where that was, another program, and no statement of it
+    made dead. Raises Unusable.
+    """
+    old, new = parsed(source), parsed(result)
+    if old is not None and new is None:
         raise Unusable(f"with the answer in place, the file does not parse: {syntax_error(result)}.")
     if normalised(result) == normalised(source):
         raise Unchanged("the answer is the same code as before.")
+    if old and new and len(unreachable(new)) > len(unreachable(old)):
+        raise Unusable("what the answer writes after a `return`, `raise`, `break` or `continue` can never run.")
     return result
 
 

@@ -4,9 +4,11 @@ import ast
 import difflib
 import hashlib
 import warnings
+from typing import cast
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_LEAVING = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 
 PARSED_CHARS = 1_000_000
 """Longer texts are taken for something else than Python."""
@@ -64,6 +66,17 @@ def syntax_error(text: str) -> str:
         except (ValueError, RecursionError, MemoryError) as error:
             return str(error) or type(error).__name__
     return "it is too long"
+
+
+def unreachable(tree: ast.AST) -> list[ast.stmt]:
+    """The statements that stand in one block after what always leaves it, and so never run."""
+    found: list[ast.stmt] = []
+    for node in ast.walk(tree):
+        for block in (getattr(node, field, None) for field in ("body", "orelse", "finalbody")):
+            statements = cast("list[ast.stmt]", block) if isinstance(block, list) else []
+            left = next((at for at, each in enumerate(statements) if isinstance(each, _LEAVING)), len(statements))
+            found += statements[left + 1 :]
+    return found
 
 
 def lines_of(source: str) -> list[str]:
