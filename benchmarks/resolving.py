@@ -1,13 +1,14 @@
 """How many instances are resolved: python benchmarks/resolving.py BENCH [--repos DIR] [--mode MODE] [--out FILE]
 
-BENCH as `patchwright eval run` takes it: quixbugs:CHECKOUT, or a file of rows. Each instance has 180 s, and counts when
+BENCH as `patchwright eval run` takes it: quixbugs:CHECKOUT, or a file of rows; or reported:CHECKOUT, programs of
+QuixBugs with an issue that shows one call, and no test that fails. Each instance has 180 s, and counts when
 the benchmark's own tests say so. Modes:
 
 greedy    one answer at temperature 0 for the place that localisation finds first
 best-of-8 that answer and seven at temperature 0.8; resolved when any of them is, however one would choose among them
 resolve   what `patchwright resolve` does, and without one of its parts: no-coverage, no-reproduction, no-mechanical,
-          no-refinement; what it would have chosen without agreement is said, too, and whether a better choice was
-          there: another candidate of as good a verdict that is resolved
+          no-refinement; whether the first candidate that stood is resolved is said, too, and whether a better choice
+          was there: another candidate with as good a word that is resolved
 
 With --misses FILE:MODE, of the rows of an earlier run only those that are not resolved there.
 """
@@ -39,12 +40,12 @@ from patchwright.resolve.pipeline import Pipeline
 from patchwright.resolve.plan import Ask, Order, asks
 from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
-from patchwright.resolve.select import selected
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch
 from patchwright.schema.events import Proposed, ResolveFinished
 from patchwright.schema.instance import Instance, Prediction
 from patchwright.schema.resolution import Location
+from reported import reported
 
 Row = dict[str, Any]
 
@@ -125,7 +126,7 @@ class Attempt:
     async def _finished(self, event: ResolveFinished) -> Row:
         state = self._state
         best = state.candidates.get(event.candidate or 0)
-        alone = selected(list(state.candidates.values()), state.verdicts, {})
+        standing = sorted(state.agreement.standing, key=lambda candidate: candidate.id)
         return {
             "word": event.word,
             "why": event.why,
@@ -134,14 +135,14 @@ class Attempt:
             "candidates": len(state.candidates),
             "patch": event.patch,
             "resolved": await self._grade(event.patch),
-            "without_agreement": await self._grade(alone.patch if alone else ""),
+            "first": await self._grade(standing[0].patch if standing else ""),
             "any_as_good": await self._any_as_good(event),
         }
 
     async def _any_as_good(self, event: ResolveFinished) -> bool:
         """Whether the chosen candidate, or one with the same word, is resolved."""
-        words = {verdict.candidate: verdict.word for verdict in self._state.verdicts.values()}
-        rivals = [each for each in self._state.candidates.values() if words.get(each.id) == event.word]
+        agreement = self._state.agreement
+        rivals = [each for each in agreement.standing if agreement.word(each.id) == event.word]
         for patch in (event.patch, *(rival.patch for rival in rivals[:RIVALS])):
             if await self._grade(patch):
                 return True
@@ -204,7 +205,7 @@ async def main() -> None:
     arguments = parser.parse_args()
     settings = load_settings()
     places = Places(settings.sandbox.path, settings.data_dir / "evals", arguments.repos, settings.sandbox)
-    benchmark = benchmark_named(arguments.bench, places)
+    benchmark = _benchmark(arguments.bench, places)
     done = {row["instance_id"]: row for row in rows_of(arguments.out, arguments.mode)}
     for instance in benchmark.instances():
         if instance.instance_id in done or not is_wanted(instance.instance_id, arguments.only, arguments.misses):
@@ -219,6 +220,11 @@ async def main() -> None:
         said = "resolved" if row["resolved"] else "not resolved"
         print(f"{instance.instance_id}: {said} {row.get('word', '')} {row['seconds']:.0f} s ({stages})", flush=True)
     print_means(arguments.mode, list(done.values()))
+
+
+def _benchmark(reference: str, places: Places) -> Benchmark:
+    name, _, checkout = reference.partition(":")
+    return reported(Path(checkout), places.path) if name == "reported" else benchmark_named(reference, places)
 
 
 def is_wanted(instance_id: str, only: str, misses: str) -> bool:
@@ -239,6 +245,11 @@ def print_means(mode: str, rows: Sequence[Row]) -> None:
     resolved = sum(row["resolved"] for row in rows)
     mean_s = sum(row["seconds"] for row in rows) / max(1, len(rows))
     print(f"{mode}: {resolved} of {len(rows)} resolved, {mean_s:.0f} s on average")
+    for word, number in Counter(row["word"] for row in rows if "word" in row).items():
+        right = sum(row["resolved"] for row in rows if row.get("word") == word)
+        print(f"  {word}: {number}, {right} of them resolved")
+    first = sum(row.get("first", False) for row in rows)
+    print(f"  the first candidate that stood: {first} resolved")
     chosen = Counter((row["requests"], row["by"]) for row in rows if row["resolved"] and row.get("by"))
     for (requests, source), number in sorted(chosen.items()):
         print(f"  {number} by a {source} candidate, after {requests} requests")

@@ -1,7 +1,5 @@
 """What the lines of a resolution claim is what was seen."""
 
-import pytest
-
 from patchwright.cli.resolve_views import lines_of, report
 from patchwright.resolve.state import ResolveState
 from patchwright.schema.events import Judged, Proposed, Reproduced, ResolveFinished, Sampled
@@ -9,7 +7,10 @@ from patchwright.schema.messages import Usage
 from patchwright.schema.resolution import Candidate, Reproduction, Verdict
 
 CANDIDATE = Candidate(id=1, source="mechanical", path="sums.py", patch="", key="k")
-PROGRAM = Reproduction(source="model", command="python $REPRODUCTION", script="assert add(2, 3) == 5", failure="")
+ASSERTED = "assert add(2, 3) == 5"
+PROGRAM = Reproduction(
+    source="issue", command="python $REPRODUCTION", script=ASSERTED, program=ASSERTED, failure="AssertionError"
+)
 FINISHED = ResolveFinished(
     word="plausible",
     reason="done",
@@ -28,15 +29,25 @@ def sampled(problems: tuple[str, ...], unusable: int) -> Sampled:
     )
 
 
-@pytest.mark.parametrize(
-    ("reproduced", "outcome"),
-    [(True, "passes after"), (None, "passes after, which proves nothing of a mechanical edit")],
-)
-def test_a_reproduction_that_proves_nothing_is_not_said_to_fail(reproduced: bool | None, outcome: str) -> None:
-    verdict = Verdict(candidate=1, reproduced=reproduced, duration_s=1.0)
-    state = ResolveState([Reproduced(reproduction=PROGRAM), Proposed(candidate=CANDIDATE), Judged(verdict=verdict)])
-    wanted = f"reproduction: failed before, {outcome}: a program that the model wrote"
-    assert [line for line in report(FINISHED, state) if line.startswith("reproduction")] == [wanted]
+def test_what_agrees_and_what_differs_is_shown() -> None:
+    """`add` as a sum and as a product plus one."""
+    other = CANDIDATE.model_copy(update={"id": 2, "source": "model", "key": "l"})
+    events = [Reproduced(reproduction=PROGRAM), Proposed(candidate=CANDIDATE), Proposed(candidate=other)]
+    verdicts = [
+        Verdict(candidate=1, reproduced=True, outcomes=("6", "4"), duration_s=1.0),
+        Verdict(candidate=2, reproduced=True, outcomes=("6", "3"), duration_s=1.0),
+    ]
+    state = ResolveState([*events, *(Judged(verdict=verdict) for verdict in verdicts)])
+    lines = report(FINISHED, state)
+    at = lines.index("reproduction: failed before, passes after: the code in the issue")
+    assert lines[at + 1 : at + 7] == [
+        "    assert add(2, 3) == 5",
+        "agreement: 1 proposals agree on 2 variations of the program, 1 others pass and differ",
+        "candidate 2 differs, for example with",
+        "    print(repr(add(2, 4)))",
+        "    this one: 4",
+        "    candidate 2: 3",
+    ]
 
 
 def test_answers_that_cannot_be_used_are_counted_though_they_share_a_problem() -> None:

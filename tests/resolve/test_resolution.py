@@ -20,6 +20,18 @@ PLAN = Plan(PYTEST)
 MODEL_ALONE = partial(asks, mechanical=False)
 
 
+def one_request(locations: Sequence[Location]) -> Iterable[Ask]:
+    return [Ask("rewrite", locations[0])]
+
+
+def one_request_and_edits(locations: Sequence[Location]) -> Iterable[Ask]:
+    return [Ask("rewrite", locations[0]), Ask("mechanical", locations[0])]
+
+
+def first_and_refine(locations: Sequence[Location]) -> Iterable[Ask]:
+    return [Ask("rewrite", locations[0]), *repeat(Ask("refine", locations[0]), 9)]
+
+
 async def test_a_patch_that_repairs_the_failing_tests_is_verified_and_applies(tmp_path: Path) -> None:
     root = sums(tmp_path)
     events = await resolve(root, [answers(WRONG, FIX)], PLAN, order=MODEL_ALONE)
@@ -45,8 +57,8 @@ async def test_each_stage_says_what_it_found(tmp_path: Path) -> None:
     assert reproduced.reproduction
     assert reproduced.reproduction.source == "tests"
     assert [proposed.duplicate_of for proposed in of_kind(events, Proposed)] == [None, None, 2]
-    assert [judged.verdict.word for judged in of_kind(events, Judged)] == ["wrong", "verified"]
-    assert "proposed 2 times" in finish_of(events).why
+    assert [judged.verdict.finding for judged in of_kind(events, Judged)] == ["wrong", "repairs"]
+    assert "on which 2 proposals agree" in finish_of(events).why
 
 
 async def test_a_slip_is_repaired_without_a_usable_answer(tmp_path: Path) -> None:
@@ -81,13 +93,62 @@ async def test_without_tests_and_reproduction_a_patch_is_unverified(tmp_path: Pa
 async def test_the_issues_own_code_is_the_reproduction(tmp_path: Path) -> None:
     issue = "`add` is wrong:\n\n```python\nfrom sums import add\nassert add(2, 2) == 4\n```\n"
     root = sums(tmp_path, tests="from sums import add\n\n\ndef test_nothing():\n    assert add(0, 0) == 0\n")
-    events = await resolve(root, [answers(WRONG, FIX)], PLAN, order=MODEL_ALONE, issue=issue)
+    events = await resolve(root, [answers(FIX, FIX)], PLAN, order=MODEL_ALONE, issue=issue)
     [reproduced] = of_kind(events, Reproduced)
     assert reproduced.reproduction
     assert reproduced.reproduction.source == "issue"
     assert "AssertionError" in reproduced.reproduction.failure
-    # 2 * 2 is 4 as well: the reproduction cannot tell the two apart, and the tests cannot either.
     assert finish_of(events).word == "verified"
+
+
+TWICE_TWO = "`add` is wrong:\n\n```python\nfrom sums import add\nassert add(2, 2) == 4\n```\n"
+NOTHING_NOTICED = "from sums import add\n\n\ndef test_nothing():\n    assert add(0, 0) == 0\n"
+
+
+async def test_where_a_program_is_all_there_is_answers_that_do_the_same_verify_each_other(tmp_path: Path) -> None:
+    """2 * 2 is 4 as well: the issue's program cannot tell the two apart, and the test cannot either."""
+    otherwise = "```python\ndef add(a, b):\n    return sum([a, b])\n```"
+    events = await resolve(
+        sums(tmp_path, tests=NOTHING_NOTICED),
+        [answers(WRONG, FIX, otherwise)],
+        PLAN,
+        order=one_request,
+        issue=TWICE_TWO,
+    )
+    assert [judged.verdict.finding for judged in of_kind(events, Judged)] == ["repairs"] * 3
+    assert (finish_of(events).word, finish_of(events).candidate) == ("verified", 2)
+    assert "on which 2 proposals agree" in finish_of(events).why
+
+
+async def test_where_a_program_is_all_there_is_one_answer_alone_is_plausible(tmp_path: Path) -> None:
+    root = sums(tmp_path, tests=NOTHING_NOTICED)
+    events = await resolve(root, [answers(WRONG)], PLAN, order=one_request, issue=TWICE_TWO)
+    assert (finish_of(events).word, finish_of(events).reason) == ("plausible", "done")
+    assert finish_of(events).patch
+
+
+async def test_answers_that_disagree_verify_neither(tmp_path: Path) -> None:
+    root = sums(tmp_path, tests=NOTHING_NOTICED)
+    events = await resolve(root, [answers(WRONG, WRONG, FIX, FIX)], PLAN, order=one_request, issue=TWICE_TWO)
+    assert finish_of(events).word == "plausible"
+
+
+async def test_a_mechanical_edit_alone_is_plausible_and_verified_with_an_answer_that_does_the_same(
+    tmp_path: Path,
+) -> None:
+    root = sums(tmp_path, tests=NOTHING_NOTICED)
+    program = "`add` is wrong:\n\n```python\nfrom sums import add\nassert add(2, 3) == 5\n```\n"
+    rubbish = answers("I cannot.")
+    alone = await resolve(root, [rubbish, rubbish], PLAN, order=one_request_and_edits, issue=program)
+    assert (finish_of(alone).word, "a + b" in finish_of(alone).patch) == ("plausible", True)
+    both = await resolve(root, [answers(FIX)], PLAN, order=one_request_and_edits, issue=program)
+    assert finish_of(both).word == "verified"
+
+
+async def test_what_stands_is_not_refined(tmp_path: Path) -> None:
+    root = sums(tmp_path, tests=NOTHING_NOTICED)
+    events = await resolve(root, repeat(answers(WRONG)), PLAN, order=first_and_refine, issue=TWICE_TWO)
+    assert (finish_of(events).reason, len(of_kind(events, Sampled))) == ("done", 1)
 
 
 async def test_a_program_of_the_models_counts_only_when_it_fails_for_the_issue(tmp_path: Path) -> None:
@@ -96,7 +157,7 @@ async def test_a_program_of_the_models_counts_only_when_it_fails_for_the_issue(t
     passing = "```python\nfrom sums import add\nassert add(0, 0) == 0\n```"
     good = "```python\nfrom sums import add\nassert add(2, 3) == 5\n```"
     plan = Plan(PYTEST, tests_given=False)
-    events = await resolve(root, [answers(typo, passing, good), answers(WRONG, FIX)], plan, order=MODEL_ALONE)
+    events = await resolve(root, [answers(typo, passing, good), answers(WRONG, FIX, FIX)], plan, order=MODEL_ALONE)
     [reproduced] = of_kind(events, Reproduced)
     assert reproduced.reproduction
     assert (reproduced.reproduction.source, "add(2, 3)" in reproduced.reproduction.script) == ("model", True)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from patchwright.repo.testing.compare import failing
 from patchwright.resolve.state import ResolveState
+from patchwright.resolve.variations import variations
 from patchwright.schema.events import (
     AnyEvent,
     BaselineRun,
@@ -27,11 +28,6 @@ from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Ver
 SHOWN_LOCATIONS = 3
 SHOWN_TESTS = 5
 SHOWN_SCRIPT_LINES = 20
-_AFTER = {
-    True: "passes after",
-    False: "still fails after",
-    None: "passes after, which proves nothing of a mechanical edit",
-}
 
 
 class PlainProgress:
@@ -148,9 +144,10 @@ def _evidence(finished: ResolveFinished, best: Candidate, verdict: Verdict, stat
     if best.source == "mechanical":
         lines.append("made by: a mechanical edit, not by the model")
     if state.reproduction:
-        outcome = _AFTER[verdict.reproduced]
-        lines.append(f"reproduction: failed before, {outcome}: {_reproduction(state.reproduction)}")
-        lines += [f"    {line}" for line in state.reproduction.script.splitlines()[:SHOWN_SCRIPT_LINES]]
+        lines.append(f"reproduction: failed before, passes after: {_reproduction(state.reproduction)}")
+        lines += [f"    {line}" for line in state.reproduction.program.splitlines()[:SHOWN_SCRIPT_LINES]]
+        if state.reproduction.script:
+            lines += _agreement(best, state, state.reproduction)
     else:
         lines.append("reproduction: none, so nothing shows that the issue is resolved")
     if state.baseline is None:
@@ -163,13 +160,34 @@ def _evidence(finished: ResolveFinished, best: Candidate, verdict: Verdict, stat
     return lines
 
 
+def _agreement(best: Candidate, state: ResolveState, reproduction: Reproduction) -> list[str]:
+    """Who else came to the same, and where those that did not differ."""
+    agreement, outcomes = state.agreement, state.verdicts[best.id].outcomes
+    compared = f" on {len(outcomes)} variations of the program" if outcomes else ""
+    others = agreement.others(best.id)
+    lines = [f"agreement: {agreement.support(best.id)} proposals agree{compared}, {others} others pass and differ"]
+    rival = agreement.rival(best.id)
+    theirs = state.verdicts[rival.id].outcomes if rival else ()
+    programs = variations(reproduction.program)
+    for program, own, other in zip(programs, outcomes, theirs, strict=False):
+        if rival and own != other:
+            changed = [line for line in program.splitlines() if line not in reproduction.program.splitlines()]
+            lines += [f"candidate {rival.id} differs, for example with", *(f"    {line}" for line in changed)]
+            return [*lines, f"    this one: {_first_line(own)}", f"    candidate {rival.id}: {_first_line(other)}"]
+    return lines
+
+
+def _first_line(outcome: str) -> str:
+    return outcome.partition("\n")[0] or "(nothing)"
+
+
 def _verdict_lines(verdict: Verdict, state: ResolveState) -> list[str]:
     candidate = state.candidates[verdict.candidate]
-    if verdict.word == "wrong" and candidate.source == "mechanical":
+    if verdict.finding == "wrong" and candidate.source == "mechanical":
         return []
     made = f"{candidate.source} {candidate.path} {candidate.location}".strip()
     detail = f", repairs {len(verdict.repaired)}, breaks {len(verdict.broken)}" if verdict.tests_run else ""
-    return [f"candidate {verdict.candidate} ({made}): {verdict.word}{detail} ({verdict.duration_s:.1f} s)"]
+    return [f"candidate {verdict.candidate} ({made}): {verdict.finding}{detail} ({verdict.duration_s:.1f} s)"]
 
 
 def _suite(suite: SuiteRun) -> str:

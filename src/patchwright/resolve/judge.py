@@ -9,6 +9,7 @@ from pathlib import Path
 from patchwright.repo.testing.compare import broken, failing, has_passed, repaired
 from patchwright.repo.testing.program import ran
 from patchwright.repo.testing.suite import Suite
+from patchwright.resolve.outcomes import outcomes
 from patchwright.sandbox.base import Sandbox
 from patchwright.sandbox.disposable import disposable_sandbox
 from patchwright.sandbox.kinds import SandboxKind
@@ -55,12 +56,12 @@ class Judge:
     limits: Limits
 
     async def verdict(self, candidate: Candidate) -> Verdict:
-        """What is verified is run a second time, in a fresh tree: luck must not count. Raises SandboxError."""
+        """What repairs is run a second time, in a fresh tree: luck must not count. Raises SandboxError."""
         first = await self._tried(candidate)
-        if first.word != "verified":
+        if first.finding != "repairs":
             return first
         second = await self._tried(candidate)
-        return first if second.word == "verified" else second
+        return first if second.finding == "repairs" else second
 
     async def _tried(self, candidate: Candidate) -> Verdict:
         started = time.monotonic()
@@ -83,13 +84,12 @@ class Judge:
         reproduced, failure = None, ""
         if self.reproduction and self.reproduction.script:
             reproduced, failure = await shows_nothing(self.reproduction, sandbox, self.limits.script_s)
-            if reproduced and self.reproduction.source == "model" and candidate.source == "mechanical":
-                reproduced = None  # a guessed assertion and a search for what satisfies it prove nothing together
         if reproduced is False or self.command is None or self.baseline is None:
             return Verdict(
                 candidate=candidate.id,
                 reproduced=reproduced,
                 failure=failure,
+                outcomes=await self._outcomes(sandbox) if reproduced else (),
                 duration_s=time.monotonic() - started,
             )
         after = await Suite(self.command, sandbox).run(timeout_s=self.limits.suite_s, test_timeout_s=self.limits.test_s)
@@ -106,8 +106,12 @@ class Judge:
             tests_run=len(after.outcomes),
             regressions_checked=self._has_passing_tests(),
             failure="" if after.passed else after.output[-FAILURE_CHARS:],
+            outcomes=() if lost else await self._outcomes(sandbox),
             duration_s=time.monotonic() - started,
         )
+
+    async def _outcomes(self, sandbox: Sandbox) -> tuple[str, ...]:
+        return await outcomes(self.reproduction, sandbox) if self.reproduction else ()
 
     def _has_passing_tests(self) -> bool:
         """Whether there is anything that a candidate could break."""

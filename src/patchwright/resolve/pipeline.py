@@ -29,6 +29,8 @@ class Pipeline:
 
     async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
         for ask in self.order(state.locations or ()):
+            if ask.kind == "refine" and state.agreement.standing:
+                return
             source = source_of(self.root / ask.location.path)
             failure = state.reproduction.failure if state.reproduction else ""
             fault = Fault(issue, ask.location, source, failure)

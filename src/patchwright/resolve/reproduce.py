@@ -69,12 +69,12 @@ class Reproducer:
         exception."""
         expectations = list(expectations_of(self.facts))
         for expectation in expectations:
-            found = await self._tried(expectation.script, "issue")
+            found = await self._tried(expectation.script, "issue", expectation.program)
             if found and expectation.is_what_was_seen(found.failure):
                 return found
         wanted = {raised(expectation.wanted) for expectation in expectations}
         for script in dict.fromkeys(scripts_of(self.facts)):
-            found = await self._tried(script, "issue")
+            found = await self._tried(script, "issue", script)
             if found and raised(found.failure) not in wanted:
                 return found
         return None
@@ -93,7 +93,7 @@ class Reproducer:
                 problems.append("the program asserts nothing")
             elif not self._uses_the_project(script):
                 problems.append("the program imports nothing of the project")
-            elif reproduction := await self._tried(script, "model"):
+            elif reproduction := await self._tried(script, "model", script):
                 tried.append(reproduction)
             else:
                 problems.append("the program does not fail because of the issue")
@@ -109,10 +109,10 @@ class Reproducer:
         best = max(tried, key=lambda each: words.count(raised(each.failure)), default=None)
         return best, sampled
 
-    async def _tried(self, script: str, source: Literal["issue", "model"]) -> Reproduction | None:
+    async def _tried(self, script: str, source: Literal["issue", "model"], program: str) -> Reproduction | None:
         """The program as a reproduction, if it fails on two untouched trees, and not by its own fault."""
         command = f"PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} {self.python} $REPRODUCTION"
-        reproduction = Reproduction(source=source, command=command, script=script, failure="")
+        reproduction = Reproduction(source=source, command=command, script=script, program=program, failure="")
         failures: list[str] = []
         for _ in range(2):
             async with self.trees.open() as sandbox:

@@ -64,7 +64,6 @@ class Plan:
     """Candidates that are verified at the same time."""
     coverage: bool = True
     reproduction: bool = True
-    agreement: bool = True
 
     def with_tests(self, command: str | None, *, given: bool) -> "Plan":
         return replace(self, test_command=command, tests_given=given)
@@ -223,8 +222,7 @@ class Resolution:
 
     def _is_exhausted(self, state: ResolveState) -> bool:
         """Whether more candidates would change nothing: there are enough, or nothing could tell them apart."""
-        standing = any(verdict.word != "wrong" for verdict in state.verdicts.values())
-        unproven = state.reproduction is None and standing
+        unproven = state.reproduction is None and bool(state.agreement.standing)
         return len(state.candidates) >= self.plan.candidates or unproven
 
     async def _judged(self, judge: Judge, state: ResolveState) -> AsyncGenerator[AnyEvent]:
@@ -273,13 +271,11 @@ class Resolution:
             self.budget.took(stage, time.monotonic() - started)
 
     def _finished(self, state: ResolveState, reason: ResolveReason, message: str) -> ResolveFinished:
-        votes: Mapping[int, int] = state.votes if self.plan.agreement else {}
-        candidates = list(state.candidates.values())
-        best = selected(candidates, state.verdicts, votes)
-        verdict = state.verdicts[best.id] if best else None
-        explanation = why(best, candidates, state.verdicts, state.votes[best.id]) if best else _why_none(state)
+        agreement = state.agreement
+        best = selected(agreement)
+        explanation = why(best, len(state.candidates), agreement) if best else _why_none(state)
         return ResolveFinished(
-            word=verdict.word if verdict and verdict.word != "wrong" else "none",
+            word=agreement.word(best.id) if best else "none",
             reason=reason,
             candidate=best.id if best else None,
             patch=best.patch if best else "",

@@ -1,39 +1,34 @@
 """Selection: which candidate the evidence speaks for. Pure, and the same for the same evidence."""
 
-from collections.abc import Mapping, Sequence
-
+from patchwright.resolve.agreement import Agreement
 from patchwright.resolve.sources import lines_of
-from patchwright.schema.resolution import Candidate, Verdict
+from patchwright.schema.resolution import Candidate
 
 _WORDS = ("verified", "plausible", "unverified")
 
 
-def selected(
-    candidates: Sequence[Candidate], verdicts: Mapping[int, Verdict], votes: Mapping[int, int]
-) -> Candidate | None:
+def selected(agreement: Agreement) -> Candidate | None:
     """The best candidate that is not shown to be wrong; None when every one is.
 
-    The verdict comes first, then how many samples agreed on the patch, then how sure the model was of it, then the
-    smaller patch, then the earlier one. `votes`: by candidate, how often the model proposed it.
+    The word comes first, then how many proposals agree with it, then how often it was proposed itself, then how sure
+    the model was of it, then the smaller patch, then the earlier one.
     """
-    standing = [candidate for candidate in candidates if _is_standing(verdicts.get(candidate.id))]
-    return min(standing, key=lambda candidate: _key(candidate, verdicts[candidate.id], votes), default=None)
+    return min(agreement.standing, key=lambda candidate: _key(candidate, agreement), default=None)
 
 
-def why(candidate: Candidate, candidates: Sequence[Candidate], verdicts: Mapping[int, Verdict], votes: int) -> str:
-    """What spoke for the selected candidate, in a sentence."""
-    word = verdicts[candidate.id].word
-    rivals = sum(1 for other in candidates if other.id in verdicts and verdicts[other.id].word == word) - 1
-    among = f"the only {word} one" if not rivals else f"the best of {rivals + 1} {word} ones"
-    agreed = f", proposed {votes} times" if votes > 1 else ""
-    return f"{among} of {len(candidates)} candidates{agreed}"
+def why(candidate: Candidate, candidates: int, agreement: Agreement) -> str:
+    """What spoke for the selected one of so many candidates, in a sentence."""
+    word = agreement.word(candidate.id)
+    alike = sum(1 for other in agreement.standing if agreement.word(other.id) == word)
+    among = f"the only {word} one" if alike == 1 else f"the best of {alike} {word} ones"
+    support = agreement.support(candidate.id)
+    agreed = f", on which {support} proposals agree" if support > 1 else ""
+    return f"{among} of {candidates} candidates{agreed}"
 
 
-def _is_standing(verdict: Verdict | None) -> bool:
-    return verdict is not None and verdict.word in _WORDS
-
-
-def _key(candidate: Candidate, verdict: Verdict, votes: Mapping[int, int]) -> tuple[float, ...]:
+def _key(candidate: Candidate, agreement: Agreement) -> tuple[float, ...]:
     sureness = candidate.logprob if candidate.logprob is not None else float("-inf")
     changed = sum(1 for line in lines_of(candidate.patch) if line[:1] in "+-" and line[:3] not in ("+++", "---"))
-    return (_WORDS.index(verdict.word), -votes.get(candidate.id, 0), -sureness, changed, candidate.id)
+    votes = agreement.votes.get(candidate.id, 0)
+    word = _WORDS.index(agreement.word(candidate.id))
+    return (word, -agreement.support(candidate.id), -votes, -sureness, changed, candidate.id)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from patchwright.resolve.agreement import Agreement
 from patchwright.schema.events import AnyEvent, BaselineRun, Judged, Localised, Proposed, Reproduced, Sampled
 from patchwright.schema.messages import Usage
 from patchwright.schema.resolution import Candidate, Location, Reproduction, Verdict
@@ -53,8 +54,13 @@ class ResolveState:
         return self.reproduced.reproduction if self.reproduced else None
 
     @property
+    def agreement(self) -> Agreement:
+        return Agreement.of(self.reproduction, self.candidates.values(), self.verdicts, self.votes)
+
+    @property
     def verified(self) -> bool:
-        return any(verdict.word == "verified" for verdict in self.verdicts.values())
+        agreement = self.agreement
+        return any(agreement.word(candidate.id) == "verified" for candidate in agreement.standing)
 
     @property
     def next_id(self) -> int:
@@ -72,7 +78,7 @@ class ResolveState:
         failed = [
             (self.candidates[verdict.candidate], verdict)
             for verdict in self.verdicts.values()
-            if verdict.word == "wrong" and verdict.failure and self.candidates[verdict.candidate].path == path
+            if verdict.finding == "wrong" and verdict.failure and self.candidates[verdict.candidate].path == path
         ]
         of_model = [pair for pair in failed if pair[0].source == "model"]
         return max(of_model, key=lambda pair: (len(pair[1].repaired) - len(pair[1].broken), -pair[0].id), default=None)

@@ -6,7 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from patchwright.schema.messages import AssistantMessage, FinishReason, Message, ToolMessage, Usage
 from patchwright.schema.record import Record
-from patchwright.schema.resolution import Candidate, Location, Reproduction, SuiteRun, Verdict
+from patchwright.schema.resolution import Candidate, Location, Reproduction, SuiteRun, Verdict, Word
 
 StopReason = Literal[
     "done",
@@ -24,7 +24,7 @@ StopReason = Literal[
 
 ResolveReason = Literal["done", "time_limit", "interrupted", "infrastructure"]
 """Why a resolution ended. `done`: a candidate was verified, or there was nothing left to try with."""
-ResolveWord = Literal["verified", "plausible", "unverified", "none"]
+ResolveWord = Word | Literal["none"]
 """What the selected patch is worth, or that there is none."""
 
 

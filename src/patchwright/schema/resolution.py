@@ -52,6 +52,8 @@ class Reproduction(Record):
     command: str
     script: str = ""
     """The Python program that `command` runs, where it is ours; it lies outside of the tree."""
+    program: str = ""
+    """What the script checks, alone: the issue's own code, or what the model wrote."""
     failure: str
     """The end of the output on the untouched tree."""
     failing_tests: tuple[str, ...] = ()
@@ -78,13 +80,19 @@ class Candidate(Record):
     """The name of the location that it was proposed for."""
 
 
+Finding = Literal["repairs", "harmless", "untested", "wrong"]
+"""What a candidate's own runs show: the reproduction passes and no test is broken; no test is broken, and there was
+nothing to reproduce; nothing could tell; a test is broken, or the reproduction fails still."""
+Word = Literal["verified", "plausible", "unverified"]
+"""What all the evidence for a candidate that is not wrong amounts to."""
+
+
 class Verdict(Record):
     """What running a candidate showed."""
 
     candidate: int
     reproduced: bool | None
-    """Whether the reproduction passes now; None when there is none, and when its passing proves nothing: a program of
-    the model's, of which a mechanical edit was made to pass."""
+    """Whether the reproduction passes now; None when there is none."""
     broken: tuple[str, ...] = ()
     """Tests that passed before and do not now."""
     repaired: tuple[str, ...] = ()
@@ -94,13 +102,14 @@ class Verdict(Record):
     """Whether tests that passed before were run at all."""
     failure: str = ""
     """The end of the output of what failed."""
+    outcomes: tuple[str, ...] = ()
+    """What each variation of the reproduction's program came to; empty where there is none, or nobody can tell."""
     duration_s: float
 
     @property
-    def word(self) -> Literal["verified", "plausible", "unverified", "wrong"]:
-        """What the evidence amounts to. A candidate that breaks a test or leaves the reproduction failing is wrong."""
+    def finding(self) -> Finding:
         if self.broken or self.reproduced is False:
             return "wrong"
         if self.reproduced:
-            return "verified"
-        return "plausible" if self.regressions_checked else "unverified"
+            return "repairs"
+        return "harmless" if self.regressions_checked else "untested"

@@ -16,6 +16,7 @@ from patchwright.schema.events import (
     Replied,
     Reproduced,
     ResolveFinished,
+    ResolveWord,
     RunFinished,
     RunStarted,
     Sampled,
@@ -29,15 +30,10 @@ from patchwright.schema.events import (
     ToolStarted,
 )
 from patchwright.schema.messages import ToolCall, Usage
-from patchwright.schema.resolution import Location, SuiteRun, Verdict
+from patchwright.schema.resolution import Finding, Location, SuiteRun, Verdict
 
-_TONE_OF_WORD: dict[str, Tone] = {
-    "verified": "good",
-    "plausible": "warn",
-    "unverified": "warn",
-    "wrong": "bad",
-    "none": "bad",
-}
+_TONE_OF_WORD: dict[ResolveWord, Tone] = {"verified": "good", "plausible": "warn", "unverified": "warn", "none": "bad"}
+_TONE_OF_FINDING: dict[Finding, Tone] = {"repairs": "good", "harmless": "warn", "untested": "warn", "wrong": "bad"}
 SHOWN_TESTS = 30
 
 
@@ -228,14 +224,15 @@ class _Fold:
 
     def _judged(self, verdict: Verdict) -> None:
         card = self._candidates.get(verdict.candidate) or self._open(Card(f"Candidate {verdict.candidate}"))
-        card.tone = _TONE_OF_WORD[verdict.word]
-        card.about = f"{verdict.word}: {card.about}" if card.about else verdict.word
+        finding = verdict.finding
+        card.tone = _TONE_OF_FINDING[finding]
+        card.about = f"{finding}: {card.about}" if card.about else finding
         reproduced = {True: "the reproduction passes", False: "the reproduction still fails", None: "no reproduction"}
         lines = [
             reproduced[verdict.reproduced],
             f"{verdict.tests_run} tests run, {len(verdict.repaired)} repaired, {len(verdict.broken)} broken",
         ]
-        card.add(f"verdict: {verdict.word}, {_seconds(verdict.duration_s)}", "\n".join(lines), tone=card.tone)
+        card.add(f"verdict: {finding}, {_seconds(verdict.duration_s)}", "\n".join(lines), tone=card.tone)
         card.add("tests repaired", _tests(verdict.repaired))
         card.add("tests broken", _tests(verdict.broken), tone="bad")
         card.add("how it failed", verdict.failure, "log")
