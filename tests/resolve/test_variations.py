@@ -29,6 +29,7 @@ def test_each_differs_in_one_literal_and_prints_what_is_asserted() -> None:
     ("literal", "other"),
     [
         ("True", "False"),
+        ("None", "''"),
         ("[1, [2]]", "[[2], 1]"),
         ("1.5", "2.0"),
         ("'{{ 300|size }}'", "'{{ 301|size }}'"),

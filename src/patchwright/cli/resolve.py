@@ -103,9 +103,9 @@ def resolve(
 
     Several patches are proposed, each is tried in a copy of the work tree, and the one that the evidence speaks for
     is applied; `patchwright undo` takes it back. It is called verified when a reproduction of the issue failed before
-    and passes after and no test that passed fails now, plausible when nothing was reproduced and no test fails that
-    passed, unverified when no test could tell. Exit codes: 0 verified, 1 a patch that is not verified, 2 usage,
-    3 infrastructure, 4 no patch, 130 interrupted.
+    and passes after and no test that passed fails now (and, where the reproduction is a single program, several
+    proposals agree); plausible when no test fails that passed, unverified when no test could tell. Exit codes: 0
+    verified, 1 a patch that is not verified, 2 usage, 3 infrastructure, 4 no patch, 130 interrupted.
     """
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
     if patch and not patch.absolute().parent.is_dir():

@@ -54,6 +54,8 @@ def _others(node: ast.expr) -> Iterator[str]:
     match node:
         case ast.Constant(value=bool() as value):
             yield repr(not value)
+        case ast.Constant(value=None):
+            yield from ("0", "''", "[]")
         case ast.Constant(value=int() as number):
             yield from map(repr, (number + 1, number - 1, 0, 10 * number, -number))
         case ast.Constant(value=float() as number):
