@@ -8,11 +8,22 @@ import peft
 import pytest
 import torch
 import transformers
+from pydantic import JsonValue
 from safetensors.numpy import load_file, save_file
 
+from patchwright.chat.mistral.tokens import MistralTokens
 from patchwright.models.checkpoint.adapter import merged, open_adapter, write_gguf_adapter
 from patchwright.models.checkpoint.convert import convert, opened
 from patchwright.models.checkpoint.decoder import DEVSTRAL, Decoder
+from patchwright.schema.messages import (
+    AssistantMessage,
+    Request,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    ToolSpec,
+    UserMessage,
+)
 from tests.models.checkpoint.reference import Expected, by_llama_cpp, by_transformers, largest_difference
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft asks for it
@@ -22,6 +33,17 @@ TOLERANCE = 0.02
 
 IDS = [1, 17, 6302, 1395, 18, 5, 4, 3, 7493, 1278, 15_000, 44_444, 100_000, 131_071, 4, 9, 32, 2, 7, 1097, 8]
 """Special tokens and words, without sense."""
+
+PATH: dict[str, JsonValue] = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+CONVERSATION = Request(
+    messages=(
+        SystemMessage(content="You fix bugs."),
+        UserMessage(content="What is in add.py?"),
+        AssistantMessage(tool_calls=(ToolCall(id="call00001", name="view", arguments='{"path": "add.py"}'),)),
+        ToolMessage(tool_call_id="call00001", name="view", content="def add(a, b):\n    return a - b"),
+    ),
+    tools=(ToolSpec(name="view", description="Show a file.", parameters=PATH),),
+)
 
 
 def read(directory: Path) -> Any:
@@ -39,9 +61,12 @@ def assert_same(one: Expected, other: Expected) -> None:
     assert one.greedy == other.greedy
 
 
-def test_transformers_and_llama_cpp_expect_the_same(tiny_devstral: Path, tmp_path: Path) -> None:
-    ours = by_llama_cpp(gguf_of(tiny_devstral / "mistral", tmp_path / "tiny.gguf"), IDS)
-    assert_same(by_transformers(read(tiny_devstral / "hf"), IDS), ours)
+def test_transformers_and_llama_cpp_expect_the_same_after_a_tool_conversation(
+    tiny_devstral: Path, tokens: MistralTokens, tmp_path: Path
+) -> None:
+    ids = tokens.prompt(CONVERSATION)
+    ours = by_llama_cpp(gguf_of(tiny_devstral / "mistral", tmp_path / "tiny.gguf"), ids)
+    assert_same(by_transformers(read(tiny_devstral / "hf"), ids), ours)
 
 
 @pytest.fixture(scope="module")
