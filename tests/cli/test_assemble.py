@@ -28,3 +28,15 @@ async def test_devstral_is_spoken_to_in_its_own_tokens(
     finally:
         for running in running_engines(settings.state_dir):
             stop_engine(running, settings.state_dir)
+
+
+@pytest.mark.parametrize("engine", ["llama.cpp", "vllm"])
+def test_the_system_prompt_beside_devstrals_weights_is_used(tiny_devstral: Path, tmp_path: Path, engine: str) -> None:
+    (tmp_path / "SYSTEM_PROMPT.txt").write_text("You are Devstral.")
+    (tmp_path / "devstral.gguf").symlink_to(tiny_devstral / "tiny.gguf")
+    (tmp_path / "params.json").touch()
+    model = tmp_path / "devstral.gguf" if engine == "llama.cpp" else tmp_path
+    settings = Settings.model_validate({"model": str(model), "engine": engine, "data_dir": tmp_path / "data"})
+    assert profile_of(settings, None).published_prompt == "You are Devstral."
+    assert profile_of(settings, "small") == SMALL
+    assert profile_of(settings.model_copy(update={"base_url": "http://localhost:1/v1"}), None) == DEVSTRAL

@@ -1,6 +1,7 @@
 """A profile: how to work with a kind of model. Its prompt, its tools, how it calls them, and how it is sampled."""
 
 from importlib.resources import files
+from string import Template
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +12,7 @@ HOTTEST = 0.7
 
 
 class Profile(BaseModel):
-    """What the agent needs to know about a model. The prompt is `profiles/<name>.md`."""
+    """What the agent needs to know about a model. How to work is said in `profiles/<name>.md`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,6 +34,10 @@ class Profile(BaseModel):
     and the second failed call in a row. Weak models correct a wrong edit worse than they make another."""
     warming: float
     """What each failed call in a row adds to the temperature, up to HOTTEST: the same draw would fail the same way."""
+    told_where: bool
+    """Whether the prompt ends with where the model is at work: `profiles/environment.md`."""
+    published_prompt: str | None = None
+    """The system prompt that came with the weights. It takes the place of our words about how to work."""
 
     def sampling_after(self, failures: int) -> Sampling:
         """How to sample when that many calls in a row have failed."""
@@ -41,8 +46,10 @@ class Profile(BaseModel):
             return self.sampling
         return self.sampling.model_copy(update={"temperature": max(base, min(HOTTEST, base + failures * self.warming))})
 
-    def prompt(self) -> str:
-        return files("patchwright.agent").joinpath("profiles", f"{self.name}.md").read_text(encoding="utf-8")
+    def prompt(self, work_tree: str) -> str:
+        how = self.published_prompt or _text(self.name)
+        where = Template(_text("environment")).substitute(work_tree=work_tree) if self.told_where else ""
+        return f"{how.strip()}\n\n{where}".strip()
 
 
 DEVSTRAL = Profile(
@@ -57,6 +64,7 @@ DEVSTRAL = Profile(
     tests_after_edit=False,
     starts_afresh=False,
     warming=0.0,
+    told_where=True,
 )
 SMALL = Profile(
     name="small",
@@ -69,6 +77,7 @@ SMALL = Profile(
     tests_after_edit=True,
     starts_afresh=True,
     warming=0.1,
+    told_where=False,
 )
 PROFILES = {profile.name: profile for profile in (DEVSTRAL, SMALL)}
 
@@ -78,3 +87,7 @@ def profile_named(name: str) -> Profile:
     if name not in PROFILES:
         raise ConfigError(f"there is no profile {name!r}", hint=f"profiles: {', '.join(PROFILES)}")
     return PROFILES[name]
+
+
+def _text(name: str) -> str:
+    return files("patchwright.agent").joinpath("profiles", f"{name}.md").read_text(encoding="utf-8")

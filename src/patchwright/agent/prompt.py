@@ -1,7 +1,6 @@
 """The first two messages of a run: who the policy is and where it works, and what it is asked to do."""
 
 from collections.abc import Mapping
-from string import Template
 
 from patchwright.agent.profile import Profile
 from patchwright.agent.tests import passed, report
@@ -13,7 +12,7 @@ INSTRUCTIONS_CHARS = 8_000
 
 def system_message(profile: Profile, work_tree: str, instructions: str = "") -> SystemMessage:
     """`instructions`: the project's own, from its AGENTS.md."""
-    text = Template(profile.prompt().strip()).substitute(work_tree=work_tree)
+    text = profile.prompt(work_tree)
     if instructions.strip():
         text += f"\n\n# Instructions of this project\n\n{instructions.strip()[:INSTRUCTIONS_CHARS]}"
     return SystemMessage(content=text)

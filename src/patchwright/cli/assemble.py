@@ -31,6 +31,7 @@ from patchwright.errors import ConfigError, ModelError
 from patchwright.models.catalogue import CatalogueEntry
 from patchwright.models.reference import resolve
 from patchwright.models.store import ModelStore
+from patchwright.models.system_prompt import agents_prompt
 from patchwright.models.tokenizer import devstrals_tekken_file, has_devstrals_tokens
 from patchwright.policy.base import Policy
 from patchwright.policy.connection import Connection
@@ -69,13 +70,12 @@ def engine_of(settings: Settings, replica: Replica = ALONE) -> Engine:
     if settings.base_url:
         named = "model" in settings.model_fields_set
         return Remote(settings.base_url, settings.model if named else None, api_key_of(settings))
-    reference = resolve(settings.model)
-    path = ModelStore(settings.data_dir / "models").find(reference)
+    path = weights_of(settings)
     if path is None:
         raise ModelError(
             f"the model {settings.model} is not on this machine", hint=f"`patchwright model pull {settings.model}`"
         )
-    return _engine_for(settings, path, reference.name, replica)
+    return _engine_for(settings, path, resolve(settings.model).name, replica)
 
 
 def _engine_for(settings: Settings, path: Path, name: str, replica: Replica) -> Engine:
@@ -93,9 +93,16 @@ def _engine_for(settings: Settings, path: Path, name: str, replica: Replica) -> 
 
 
 def profile_of(settings: Settings, named: str | None) -> Profile:
-    """The profile that the user names, else the one that suits the model: `small` for weights that nobody knows,
-    since a grammar helps any model along, and `devstral` for endpoints and vLLM, which call tools natively, and for
-    Devstral. transformers reads no calls out of a Mistral model's answer."""
+    """The profile that the user names, else the one that suits the model, with the publisher's own system prompt where
+    it lies beside Devstral's weights. Raises ConfigError and ModelError."""
+    profile = _profile(settings, named)
+    path = None if settings.base_url or profile != DEVSTRAL else weights_of(settings)
+    return profile.model_copy(update={"published_prompt": agents_prompt(path)}) if path else profile
+
+
+def _profile(settings: Settings, named: str | None) -> Profile:
+    """`small` for weights that nobody knows, since a grammar helps any model along, and `devstral` for endpoints and
+    vLLM, which call tools natively, and for Devstral. transformers reads no calls out of a Mistral model's answer."""
     if named:
         return profile_named(named)
     if settings.base_url or settings.engine == "vllm" or is_devstral(settings):
@@ -152,8 +159,13 @@ def is_devstral(settings: Settings) -> bool:
     """Whether the embedded engine runs a model with Devstral's vocabulary. Raises ModelError when it cannot be read."""
     if not is_embedded(settings):
         return False
-    path = ModelStore(settings.data_dir / "models").find(resolve(settings.model))
+    path = weights_of(settings)
     return path is not None and path.is_file() and has_devstrals_tokens(path)
+
+
+def weights_of(settings: Settings) -> Path | None:
+    """The settings' model on this machine: a file or a directory; None when it is not here. Raises ModelError."""
+    return ModelStore(settings.data_dir / "models").find(resolve(settings.model))
 
 
 @asynccontextmanager

@@ -10,10 +10,10 @@ from patchwright.errors import ModelError
 from patchwright.models.checkpoint.checkpoint import Checkpoint
 from patchwright.models.checkpoint.tekken import FILE as TEKKEN
 from patchwright.models.checkpoint.tekken import Tekken
+from patchwright.models.system_prompt import FILE as SYSTEM_PROMPT
 
 M = TypeVar("M", bound=BaseModel)
 
-SYSTEM_PROMPT = "SYSTEM_PROMPT.txt"
 CHAT_TEMPLATE = "chat_template.jinja"
 _LARGEST_BYTES = 100_000_000
 """A tekken.json has 20 MB."""
