@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from patchwright.config import load_settings
 from patchwright.resolve.judge import Trees
-from patchwright.resolve.outcomes import outcomes
+from patchwright.resolve.outcomes import MOST_ENDLESS, outcomes
 from patchwright.resolve.variations import MOST, variations
 from patchwright.schema.resolution import Reproduction
 
@@ -86,7 +86,15 @@ async def test_one_that_does_not_end_and_a_long_one_are_cut_short(trees: Trees) 
     assert max(map(len, found)) < 300
 
 
+async def test_after_some_that_do_not_end_the_others_are_not_tried(trees: Trees) -> None:
+    program = "def f(a, b):\n    while a != 1: pass\n    print(b)\nf(1, 'x')"
+    async with trees.open() as sandbox:
+        found = await outcomes(shown_by(program), sandbox)
+    assert found.count("does not end") == MOST_ENDLESS
+    assert set(found) == {"", "does not end", "not tried"}
+
+
 @pytest.mark.parametrize("program", ["import os\nos._exit(0 * 1)", "while 1: exec('')\n" * 40])
-async def test_where_not_all_can_be_told_there_are_none(trees: Trees, program: str) -> None:
+async def test_where_they_tell_nothing_there_are_none(trees: Trees, program: str) -> None:
     async with trees.open() as sandbox:
         assert await outcomes(shown_by(program), sandbox) == ()

@@ -56,15 +56,17 @@ class Judge:
     limits: Limits
 
     async def verdict(self, candidate: Candidate) -> Verdict:
-        """What repairs is run a second time, in a fresh tree: luck must not count. Raises SandboxError."""
-        first = await self._tried(candidate)
-        if first.finding != "repairs":
-            return first
-        second = await self._tried(candidate)
-        return first if second.finding == "repairs" else second
+        """What repairs is run a second time, in a fresh tree: luck must not count. Then come variations of the program.
 
-    async def _tried(self, candidate: Candidate) -> Verdict:
+        Raises SandboxError.
+        """
         started = time.monotonic()
+        verdict = await self._tried(candidate, varied=False)
+        if verdict.finding == "repairs":
+            verdict = await self._tried(candidate, varied=True)
+        return verdict.model_copy(update={"duration_s": time.monotonic() - started})
+
+    async def _tried(self, candidate: Candidate, *, varied: bool) -> Verdict:
         async with self.trees.open() as sandbox:
             patch = f"/tmp/patchwright-{secrets.token_hex(6)}.patch"
             await sandbox.write(patch, candidate.patch.encode("utf-8", "surrogateescape"))
@@ -72,26 +74,19 @@ class Judge:
                 f"git apply --whitespace=nowarn {patch}; s=$?; rm {patch}; exit $s", timeout_s=60, fresh=True
             )
             if applied.exit_code:
-                return Verdict(
-                    candidate=candidate.id,
-                    reproduced=False,
-                    failure=f"git apply: {applied.output[-FAILURE_CHARS:]}",
-                    duration_s=time.monotonic() - started,
-                )
-            return await self._judged(candidate, sandbox, started)
+                failure = f"git apply: {applied.output[-FAILURE_CHARS:]}"
+                return Verdict(candidate=candidate.id, reproduced=False, failure=failure)
+            verdict = await self._judged(candidate, sandbox)
+            if not (varied and self.reproduction and verdict.finding == "repairs"):
+                return verdict
+            return verdict.model_copy(update={"outcomes": await outcomes(self.reproduction, sandbox)})
 
-    async def _judged(self, candidate: Candidate, sandbox: Sandbox, started: float) -> Verdict:
+    async def _judged(self, candidate: Candidate, sandbox: Sandbox) -> Verdict:
         reproduced, failure = None, ""
         if self.reproduction and self.reproduction.script:
             reproduced, failure = await shows_nothing(self.reproduction, sandbox, self.limits.script_s)
         if reproduced is False or self.command is None or self.baseline is None:
-            return Verdict(
-                candidate=candidate.id,
-                reproduced=reproduced,
-                failure=failure,
-                outcomes=await self._outcomes(sandbox) if reproduced else (),
-                duration_s=time.monotonic() - started,
-            )
+            return Verdict(candidate=candidate.id, reproduced=reproduced, failure=failure)
         after = await Suite(self.command, sandbox).run(timeout_s=self.limits.suite_s, test_timeout_s=self.limits.test_s)
         if self.reproduction and not self.reproduction.script:
             reproduced = _passes_now(self.reproduction, after, self.flaky)
@@ -106,12 +101,7 @@ class Judge:
             tests_run=len(after.outcomes),
             regressions_checked=self._has_passing_tests(),
             failure="" if after.passed else after.output[-FAILURE_CHARS:],
-            outcomes=() if lost else await self._outcomes(sandbox),
-            duration_s=time.monotonic() - started,
         )
-
-    async def _outcomes(self, sandbox: Sandbox) -> tuple[str, ...]:
-        return await outcomes(self.reproduction, sandbox) if self.reproduction else ()
 
     def _has_passing_tests(self) -> bool:
         """Whether there is anything that a candidate could break."""

@@ -11,6 +11,9 @@ from patchwright.sandbox.base import Sandbox
 from patchwright.schema.resolution import Reproduction
 
 PROGRAM_S = 1.0
+MOST_ENDLESS = 4
+"""After so many that do not end, the others are not tried: a search in what is not sorted may never end."""
+ENDLESS, NOT_TRIED = "does not end", "not tried"
 ALL_S = 15.0
 CHARS = 200
 """Of a longer outcome, its beginning and a hash."""
@@ -20,7 +23,7 @@ _PROGRAM = Template(files("patchwright.resolve").joinpath("outcomes_program.txt"
 
 
 async def outcomes(reproduction: Reproduction, sandbox: Sandbox) -> tuple[str, ...]:
-    """For each variation what it prints, and the exception it ends with; nothing where not all of them can be told.
+    """For each variation what it prints, and the exception it ends with; nothing where that tells nothing.
 
     They run one after the other in one process, with one seed for hashes and random numbers, so that two trees that
     do the same come to the same. Raises SandboxError.
@@ -28,10 +31,19 @@ async def outcomes(reproduction: Reproduction, sandbox: Sandbox) -> tuple[str, .
     programs = variations(reproduction.program)
     if not programs:
         return ()
-    script = _PROGRAM.substitute(programs=repr(programs), limit_s=PROGRAM_S, chars=CHARS, mark=_MARK)
+    script = _PROGRAM.substitute(
+        programs=repr(programs),
+        limit_s=PROGRAM_S,
+        most_endless=MOST_ENDLESS,
+        endless=repr(ENDLESS),
+        not_tried=repr(NOT_TRIED),
+        chars=CHARS,
+        mark=_MARK,
+    )
     result = await ran(script, f"PYTHONHASHSEED=0 {reproduction.command}", sandbox, timeout_s=ALL_S)
     lines = [line.removeprefix(_MARK) for line in result.output.splitlines() if line.startswith(_MARK)]
     with suppress(ValueError):
         found = tuple(json.loads(line) for line in lines)
-        return found if len(found) == len(programs) else ()
+        ended = [each for each in found if not each.endswith((ENDLESS, NOT_TRIED))]
+        return found if ended and len(found) == len(programs) else ()
     return ()

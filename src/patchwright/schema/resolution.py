@@ -104,7 +104,8 @@ class Verdict(Record):
     """The end of the output of what failed."""
     outcomes: tuple[str, ...] = ()
     """What each variation of the reproduction's program came to; empty where there is none, or nobody can tell."""
-    duration_s: float
+    duration_s: float = 0.0
+    """All its runs together."""
 
     @property
     def finding(self) -> Finding:
