@@ -47,7 +47,7 @@ def test_a_verified_patch_is_applied_and_reported(repository: Path, environment:
     with serving([WRONG, FIX, FIX, FIX]) as endpoint:
         result = resolve(repository, environment, ISSUE, "--base-url", endpoint.url, *TESTS)
     assert result.returncode == 0, result.stderr
-    assert "verified: candidate 2, the only verified one of 2 candidates, proposed 3 times" in result.stdout
+    assert "verified: candidate 2, the only verified one of 2 candidates, on which 3 proposals agree" in result.stdout
     assert "reproduction: failed before, passes after: the failing tests" in result.stdout
     assert "+    return a + b" in result.stdout
     assert (repository / "adder.py").read_text() == FIXED

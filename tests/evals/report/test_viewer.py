@@ -67,7 +67,7 @@ async def test_a_resolution_is_shown_stage_by_stage(tmp_path: Path) -> None:
         *("Issue", "Tests before", "Locations", "Reproduction", "Sampled", "Candidate 1", "Candidate 2"),
         "Selected: verified, candidate 2",
     ]
-    assert [(card.about, card.tone) for card in cards[5:7]] == [("wrong: add", "bad"), ("verified: add", "good")]
+    assert [(card.about, card.tone) for card in cards[5:7]] == [("wrong: add", "bad"), ("repairs: add", "good")]
     assert "proposed once more" in cards[6].facts
     [table] = [block for block in cards[2].blocks if isinstance(block, Table)]
     assert table.rows[0][:2] == ("sums.py:4–5", "add")
