@@ -16,6 +16,10 @@ JUDGING_S = 10.0
 TEST_S = 5.0
 """One test may take so long on the untouched tree, and on a changed one at most."""
 LEAST_TEST_S = 2.0
+PROGRAM_S = 30.0
+"""The program that shows the issue may take so long on the untouched tree, and with a candidate at most."""
+LEAST_PROGRAM_S = 10.0
+"""What it does once it no longer fails was not timed."""
 SLOWER = 5
 
 
@@ -57,3 +61,8 @@ def limit_of_a_test_s(slowest_s: float | None) -> float:
     A test that hangs takes all of it, and takes it again for each candidate.
     """
     return TEST_S if slowest_s is None else min(TEST_S, max(LEAST_TEST_S, SLOWER * slowest_s))
+
+
+def limit_of_a_program_s(failing_s: float) -> float:
+    """The same for the program that shows the issue, which took `failing_s` to fail."""
+    return min(PROGRAM_S, max(LEAST_PROGRAM_S, SLOWER * failing_s))

@@ -10,7 +10,7 @@ from patchwright.resolve.variations import variations
 from patchwright.sandbox.base import Sandbox
 from patchwright.schema.resolution import Reproduction
 
-PROGRAM_S = 1.0
+VARIATION_S = 1.0
 MOST_ENDLESS = 4
 """After so many that do not end, the others are not tried: a search in what is not sorted may never end."""
 ENDLESS, NOT_TRIED = "does not end", "not tried"
@@ -33,7 +33,7 @@ async def outcomes(reproduction: Reproduction, sandbox: Sandbox) -> tuple[str, .
         return ()
     script = _PROGRAM.substitute(
         programs=repr(programs),
-        limit_s=PROGRAM_S,
+        limit_s=VARIATION_S,
         most_endless=MOST_ENDLESS,
         endless=repr(ENDLESS),
         not_tried=repr(NOT_TRIED),

@@ -8,6 +8,7 @@ from typing import Literal
 from patchwright.policy.base import Policy
 from patchwright.repo.testing.compare import failing
 from patchwright.repo.testing.program import Executed, traced
+from patchwright.resolve.budget import PROGRAM_S
 from patchwright.resolve.expectation import expectations_of
 from patchwright.resolve.issue import IssueFacts
 from patchwright.resolve.judge import Trees, shows_nothing
@@ -19,7 +20,6 @@ from patchwright.schema.resolution import Reproduction, SuiteRun
 ANSWERS = 3
 TEMPERATURE = 0.6
 MAX_TOKENS = 256
-SCRIPT_S = 30.0
 
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _PYTHON = re.compile(r"(?:^|[\s;&|(])((?:\S*/)?python[\d.]*)(?=\s)")
@@ -114,20 +114,23 @@ class Reproducer:
         command = f"PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} {self.python} $REPRODUCTION"
         reproduction = Reproduction(source=source, command=command, script=script, program=program, failure="")
         failures: list[str] = []
+        failing_s = 0.0
         for _ in range(2):
             async with self.trees.open() as sandbox:
-                passes, failure = await shows_nothing(reproduction, sandbox, SCRIPT_S)
+                started = time.monotonic()
+                passes, failure = await shows_nothing(reproduction, sandbox, PROGRAM_S)
+                failing_s = max(failing_s, time.monotonic() - started)
             if passes or not self._is_of_the_issue(failure):
                 return None
             failures.append(failure)
         if raised(failures[0]) != raised(failures[1]):
             return None
-        return reproduction.model_copy(update={"failure": failures[0]})
+        return reproduction.model_copy(update={"failure": failures[0], "failing_s": failing_s})
 
     async def executed_by(self, reproduction: Reproduction) -> Executed:
         """What the reproduction's program executes of the tree."""
         async with self.trees.open() as sandbox:
-            return await traced(reproduction.script, reproduction.command, sandbox, timeout_s=SCRIPT_S)
+            return await traced(reproduction.script, reproduction.command, sandbox, timeout_s=PROGRAM_S)
 
     def _uses_the_project(self, script: str) -> bool:
         places = (self.trees.root, self.trees.root / "src", self.trees.root / "lib")

@@ -14,7 +14,7 @@ from patchwright.repo.index.index import Index
 from patchwright.repo.testing.compare import flaky
 from patchwright.repo.testing.nearest import narrowed, nearest_tests
 from patchwright.repo.testing.suite import Suite
-from patchwright.resolve.budget import TEST_S, Budget, Stage, limit_of_a_test_s
+from patchwright.resolve.budget import TEST_S, Budget, Stage, limit_of_a_program_s, limit_of_a_test_s
 from patchwright.resolve.evidence import is_evidence, judging_files
 from patchwright.resolve.issue import IssueFacts, read_issue
 from patchwright.resolve.judge import Judge, Limits, Trees
@@ -252,7 +252,7 @@ class Resolution:
             limits=Limits(
                 suite_s=max(LEAST_SUITE_S, 3 * slow_s),
                 test_s=limit_of_a_test_s(suite.slowest_s if suite else None),
-                script_s=30.0,
+                script_s=limit_of_a_program_s(state.reproduction.failing_s if state.reproduction else 0.0),
             ),
         )
 

@@ -56,6 +56,8 @@ class Reproduction(Record):
     """What the script checks, alone: the issue's own code, or what the model wrote."""
     failure: str
     """The end of the output on the untouched tree."""
+    failing_s: float = 0.0
+    """How long the script took there."""
     failing_tests: tuple[str, ...] = ()
     """The ids of the tests that fail on the untouched tree, where the command can tell."""
 
