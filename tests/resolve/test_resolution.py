@@ -190,7 +190,7 @@ async def test_a_part_of_the_command_that_fails_now_is_a_regression_though_no_te
 
 async def test_luck_is_not_called_verified(tmp_path: Path) -> None:
     """A test that passes in every second run or so: nothing that a candidate does has to do with it."""
-    test = "import random\n\n\ndef test_luck():\n    assert random.SystemRandom().random() < 0.15\n"
+    test = "import random\n\n\ndef test_luck():\n    assert random.SystemRandom().random() < 0.05\n"
     root = sums(tmp_path, tests=test)
     events = await resolve(root, repeat(answers(WRONG)), Plan(PYTEST, candidates=1), order=MODEL_ALONE, time_s=20)
     assert finish_of(events).word in {"none", "plausible", "unverified"}
