@@ -189,11 +189,24 @@ async def test_a_part_of_the_command_that_fails_now_is_a_regression_though_no_te
 
 
 async def test_luck_is_not_called_verified(tmp_path: Path) -> None:
-    """A test that passes in every second run or so: nothing that a candidate does has to do with it."""
-    test = "import random\n\n\ndef test_luck():\n    assert random.SystemRandom().random() < 0.05\n"
+    """A test that passes the third time alone, with the first candidate: nothing that this does has to do with it."""
+    runs = tmp_path / "runs"
+    test = f"""
+from pathlib import Path
+
+
+def test_luck():
+    with Path({str(runs)!r}).open("a+") as file:
+        file.write(".")
+    assert Path({str(runs)!r}).read_text() == "..."
+"""
     root = sums(tmp_path, tests=test)
-    events = await resolve(root, repeat(answers(WRONG)), Plan(PYTEST, candidates=1), order=MODEL_ALONE, time_s=20)
-    assert finish_of(events).word in {"none", "plausible", "unverified"}
+    plan = Plan(PYTEST, candidates=1)
+    events = await resolve(root, repeat(answers(WRONG)), plan, order=MODEL_ALONE, sandbox="none")
+    [judged, *_] = of_kind(events, Judged)
+    assert runs.read_text() == "...."
+    assert judged.verdict.finding == "wrong"
+    assert finish_of(events).word == "none"
 
 
 async def test_a_file_that_is_no_utf8_is_left_alone(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from patchwright.resolve.plan import Order, asks
 from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
 from patchwright.resolve.strategy import Strategy
+from patchwright.sandbox.kinds import SandboxKind
 from patchwright.schema.events import AnyEvent, ResolveFinished
 from tests.conftest import git
 
@@ -77,6 +78,7 @@ async def resolve(
     stop: asyncio.Event | None = None,
     order: Order = asks,
     strategy: Strategy | None = None,
+    sandbox: SandboxKind = "bubblewrap",
 ) -> list[AnyEvent]:
     """All events of a resolution."""
     with closing(Index(root.parent / "index.sqlite")) as index:
@@ -84,7 +86,7 @@ async def resolve(
         resolution = Resolution(
             policy=policy,
             strategy=strategy or Pipeline(Proposer(policy, plan.seed), root, order),
-            trees=Trees("bubblewrap", root, load_settings().sandbox),
+            trees=Trees(sandbox, root, load_settings().sandbox),
             index=index,
             files=await files_of(root),
             plan=plan,

@@ -7,7 +7,7 @@ from patchwright.errors import ModelError
 FILE = "SYSTEM_PROMPT.txt"
 """Beside the weights in Mistral's repositories."""
 LONGEST_BYTES = 32_000
-"""Devstral Small 1.1's has some 6 kB."""
+"""What is longer was not meant to be one, and would take too much of the window."""
 
 
 def agents_prompt(weights: Path) -> str | None:
