@@ -1,5 +1,6 @@
 """vLLM and transformers as they are installed, with a tiny model of Devstral's architecture that says one thing."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
+from patchwright.chat.mistral.normal import chat_completion
 from patchwright.chat.mistral.tokens import MistralTokens
 from patchwright.config import load_settings
 from patchwright.engines.base import ServedName
@@ -16,12 +18,16 @@ from patchwright.engines.running import find_engine, running_engines, stop_engin
 from patchwright.engines.transformers import Transformers, TransformersSettings
 from patchwright.engines.vllm import Vllm, VllmSettings
 from patchwright.models.checkpoint.convert import convert
+from patchwright.policy.connection import Connection
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.messages import Reply, Request, ToolSpec, UserMessage
-from tests.engines.asking import ask
+from patchwright.serving.openai_upstream import OpenAIUpstream
+from tests.chat.mistral.conversations import conversations
+from tests.engines.asking import ask, client
 from tests.engines.one_call import ADD, ARGUMENTS, one_call_checkpoint
 from tests.engines.waiting import has_ended, wait_until
+from tests.serving.served import gateway_for, served
 
 pytestmark = pytest.mark.engines
 
@@ -73,6 +79,44 @@ async def test_vllm_reads_the_reference_tokens_and_parses_the_call(
     assert endpoint.context_tokens == 4096
     assert answer["prompt_token_ids"] == tokens.prompt(asked)
     assert called(answer) == ("add", {"a": 1})
+
+
+async def test_vllm_reads_the_reference_tokens_of_a_thousand_conversations(
+    models: Path, state_dir: Path, tokens: MistralTokens
+) -> None:
+    """Of the same conversations in OpenAI's words as they are, vLLM 0.32 refuses 634, and takes three otherwise."""
+    endpoint = await vllm(models, state_dir, 1)
+    turns = asyncio.Semaphore(4)
+
+    async with client(endpoint) as http:
+
+        async def is_same(request: Request) -> bool:
+            body = {"model": "tiny", "max_tokens": 1, "temperature": 0, "return_token_ids": True}
+            async with turns:
+                answer = await http.post("/chat/completions", json=chat_completion(request) | body)
+            return answer.raise_for_status().json()["prompt_token_ids"] == tokens.prompt(request)
+
+        assert all(await asyncio.gather(*map(is_same, conversations(1000))))
+
+
+async def test_a_stopped_call_is_no_error_of_vllms(models: Path, state_dir: Path) -> None:
+    """vLLM 30651: it answers 400 or 500 to a call without a result, and to an answer of nothing."""
+    endpoint = await vllm(models, state_dir, 1)
+
+    async def connect() -> Endpoint:
+        return endpoint
+
+    call = {"id": "toolu_01:long", "type": "function", "function": {"name": "add", "arguments": ARGUMENTS}}
+    nothing = {"role": "assistant", "content": ""}
+    stopped = [*QUESTION, {"role": "assistant", "content": None, "tool_calls": [call]}, *QUESTION, nothing, *QUESTION]
+    body = {"messages": stopped, "tools": [ADD], "max_tokens": 20, "temperature": 0}
+    async with (
+        Connection.opened(connect) as connection,
+        served(gateway_for(OpenAIUpstream(connection))) as gateway,
+    ):
+        answer = await gateway.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    assert called(answer.json()) == ("add", {"a": 1})
 
 
 async def test_vllm_is_spoken_to_as_every_endpoint(models: Path, state_dir: Path) -> None:

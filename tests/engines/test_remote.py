@@ -53,6 +53,15 @@ async def test_each_servers_name_for_the_window_is_understood(window: dict[str, 
         assert await Remote(base_url, "m").connect() == Endpoint(base_url=base_url, model="m", context_tokens=4096)
 
 
+@pytest.mark.parametrize(
+    ("model", "rules"),
+    [("mistralai/Devstral-Small-2507", "mistral"), ("Codestral-latest", "mistral"), ("qwen2.5-coder", "any")],
+)
+async def test_mistrals_models_have_rules_for_conversations(model: str, rules: str) -> None:
+    async with serving({"data": [{"id": model}]}) as base_url:
+        assert (await Remote(base_url).connect()).rules == rules
+
+
 async def test_nobody_there_is_said_with_the_address() -> None:
     async with serving({}) as base_url:
         pass

@@ -1,6 +1,12 @@
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from patchwright.chat.mistral.normal import NO_RESULT
+from patchwright.errors import EngineError
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.schema.endpoint import Endpoint
-from patchwright.schema.messages import Request, Sampling, UserMessage
+from patchwright.schema.messages import AssistantMessage, Request, Sampling, ToolCall, UserMessage
 from tests.policy.http_server import HttpServer, content, serving, status, stream
 
 ASKED = Request(messages=(UserMessage(content="hi"),), sampling=Sampling(seed=3, max_tokens=5, temperature=0.15))
@@ -28,6 +34,37 @@ async def test_others_get_openais_fields() -> None:
         await _streamed(server)
     assert server.bodies[0]["seed"] == 3
     assert server.bodies[0]["stream_options"] == {"include_usage": True}
+
+
+STOPPED = (
+    UserMessage(content="hi"),
+    AssistantMessage(tool_calls=(ToolCall(id="call00001", name="ls", arguments="{}"),)),
+    UserMessage(content="stop"),
+)
+
+
+async def test_mistral_common_gets_a_result_for_a_call_that_was_stopped() -> None:
+    async with serving(stream(content("hi", "stop"))) as server, _under_mistrals_rules(server) as policy:
+        _ = [delta async for delta in policy.stream(Request(messages=STOPPED))]
+    assert server.bodies[0]["messages"][2:] == [
+        {"role": "tool", "tool_call_id": "call00001", "content": NO_RESULT},
+        {"role": "user", "content": "stop"},
+    ]
+
+
+async def test_what_mistral_common_would_refuse_is_not_sent() -> None:
+    over = (UserMessage(content="hi"), AssistantMessage(content="done"))
+    async with serving() as server, _under_mistrals_rules(server) as policy:
+        with pytest.raises(EngineError, match="ends with no message that the model could answer"):
+            _ = [delta async for delta in policy.stream(Request(messages=over))]
+    assert server.bodies == []
+
+
+def _under_mistrals_rules(server: HttpServer) -> AbstractAsyncContextManager[OpenAIPolicy]:
+    async def connect() -> Endpoint:
+        return (await server.connect()).model_copy(update={"rules": "mistral"})
+
+    return OpenAIPolicy.connected(connect)
 
 
 async def _streamed(server: HttpServer) -> None:

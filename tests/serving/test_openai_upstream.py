@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from patchwright.chat.mistral.normal import NO_RESULT
 from patchwright.policy.connection import Connection
 from patchwright.schema.endpoint import Endpoint
 from patchwright.serving.guard import LOOPBACK, Guard
@@ -63,6 +64,58 @@ async def test_calls_in_the_history_reach_the_engine_as_templates_take_them() ->
     (sent,) = engine.bodies[0]["messages"][1]["tool_calls"]
     function = {"name": "ls", "arguments": '{"malformed": "{broken"}'}
     assert sent == {"id": "c1", "type": "function", "function": function}
+
+
+@asynccontextmanager
+async def under_mistrals_rules(*answers: bytes) -> AsyncGenerator[tuple[httpx.AsyncClient, HttpServer]]:
+    async with serving(*answers) as engine:
+
+        async def connect() -> Endpoint:
+            return (await engine.connect()).model_copy(update={"rules": "mistral"})
+
+        async with (
+            Connection.opened(connect) as connection,
+            served(gateway_for(OpenAIUpstream(connection))) as client,
+        ):
+            yield client, engine
+
+
+async def test_mistral_common_is_given_a_result_for_each_call_and_no_answer_of_nothing() -> None:
+    call = {"id": "toolu_01:long", "function": {"name": "ls", "arguments": "{}"}}
+    stopped = [*BODY["messages"], {"role": "assistant", "content": None, "tool_calls": [call]}, *BODY["messages"]]
+    messages = [*stopped, {"role": "assistant", "content": ""}, *BODY["messages"]]
+    async with under_mistrals_rules(stream(content("x"), END)) as (client, engine):
+        await client.post(CHAT, json={"messages": messages, "tools": TOOLS})
+    sent = engine.bodies[0]
+    assert [message["role"] for message in sent["messages"]] == [
+        *("user", "assistant", "tool", "user", "assistant", "user")
+    ]
+    assert sent["messages"][2] == {"role": "tool", "tool_call_id": "call00001", "content": NO_RESULT}
+    assert sent["messages"][4]["content"] == " "
+    assert sent["tools"] == TOOLS
+
+
+async def test_what_mistral_common_refuses_is_the_clients_fault() -> None:
+    messages = [*BODY["messages"], {"role": "system", "content": "Be short."}, *BODY["messages"]]
+    async with under_mistrals_rules() as (client, engine):
+        response = await client.post(CHAT, json={"messages": messages})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "messages"
+    assert engine.bodies == []
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]},
+        {"role": "assistant", "content": "I begin", "prefix": True},
+    ],
+)
+async def test_pictures_and_an_answer_to_be_gone_on_with_are_the_endpoints_business(last: dict[str, Any]) -> None:
+    messages = [*BODY["messages"], last]
+    async with under_mistrals_rules(stream(content("x"), END)) as (client, engine):
+        await client.post(CHAT, json={"messages": messages})
+    assert engine.bodies[0]["messages"] == messages
 
 
 async def test_an_endpoint_that_cannot_stream_is_asked_for_the_whole() -> None:

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, TypeAdapter, field_serializer
 from patchwright.engines.adapters import NamedAdapter
 from patchwright.engines.base import ServedName
 from patchwright.models.memory import KvType
+from patchwright.schema.endpoint import Rules
 from patchwright.schema.record import Record
 
 GB = 1e9
@@ -31,6 +32,7 @@ class Launch(Record):
     """Resident memory as planned, without the cache for conversations that lost their slot."""
     streams: bool = True
     """Whether it can answer piece by piece."""
+    rules: Rules = "any"
     idle_s: float
     start_timeout_s: float
     api_key: SecretStr

@@ -7,9 +7,10 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from patchwright.engines.providers import Window, find_window
 from patchwright.errors import EngineError
-from patchwright.schema.endpoint import Dialect, Endpoint
+from patchwright.schema.endpoint import Dialect, Endpoint, Rules
 
 TIMEOUT_S = 5.0
+MISTRALS_FAMILIES = ("mistral", "devstral", "codestral", "ministral", "magistral", "mathstral", "mixtral", "pixtral")
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Remote:
             context_tokens=window.context_tokens,
             tokenizes=model.owned_by == "llamacpp" and self._base_url.endswith("/v1"),
             dialect=_dialect(self._base_url),
+            rules=_rules(model.id),
         )
 
     def _headers(self) -> dict[str, str]:
@@ -122,6 +124,11 @@ class _Models(BaseModel):
 def _dialect(base_url: str) -> Dialect:
     host = httpx.URL(base_url).host
     return "mistral" if host == "mistral.ai" or host.endswith(".mistral.ai") else "openai"
+
+
+def _rules(model: str) -> Rules:
+    """By the name: no server says what makes tokens of its conversations."""
+    return "mistral" if any(family in model.lower() for family in MISTRALS_FAMILIES) else "any"
 
 
 def _parse(response: httpx.Response, base_url: str) -> list[_Model]:

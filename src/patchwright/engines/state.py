@@ -55,6 +55,7 @@ class EngineState(Record):
             context_tokens=self.context_tokens,
             tokenizes=self.launch.engine == "llama.cpp",
             streams=self.launch.streams,
+            rules=self.launch.rules,
             adapters=tuple(adapter.name for adapter in adapters),
         )
 

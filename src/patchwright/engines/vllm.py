@@ -102,6 +102,7 @@ class Vllm:
             kv_type="bf16",
             threads=len(_cores()),
             slots=self._settings.slots,
+            rules="mistral" if _reads_tekken(weights.format, tekken=weights.tekken) else "any",
             planned_bytes=weights.size_bytes + kv_gib * GIB * self._settings.tensor_parallel,
             idle_s=self._settings.idle_s,
             start_timeout_s=self._settings.start_timeout_s,
@@ -130,10 +131,14 @@ def flags(weights: Weights, settings: VllmSettings, context_tokens: int, model_n
 def card_flags(form: WeightsFormat, *, tekken: bool) -> tuple[str, ...]:
     """The model card's, less those about a format that the weights are not in."""
     return (
-        *(TOKENIZER_FLAGS if form == "mistral" or tekken else ()),
+        *(TOKENIZER_FLAGS if _reads_tekken(form, tekken=tekken) else ()),
         *(FORMAT_FLAGS if form == "mistral" else ()),
         *TOOL_FLAGS,
     )
+
+
+def _reads_tekken(form: WeightsFormat, *, tekken: bool) -> bool:
+    return form == "mistral" or tekken
 
 
 def window(weights: Weights, wanted: int | None) -> int:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ValidationError
 
 from patchwright.chat.calling import CALLING
 from patchwright.chat.calls import with_ids
-from patchwright.errors import EngineError
+from patchwright.chat.mistral.normal import chat_completion
+from patchwright.errors import ConversationError, EngineError
 from patchwright.policy.answers import read_answers
 from patchwright.policy.completion import Chunk, Completion, read_whole
 from patchwright.policy.connection import Connect, Connection
@@ -53,7 +54,7 @@ class OpenAIPolicy:
 
     async def answers(self, request: Request, n: int) -> Answers:
         """Endpoints that know no `n` are asked as often as it takes. Raises EngineError."""
-        body = _whole(_body(request, self.name))
+        body = _whole(self._body(request))
         found = Answers(answers=())
         while (missing := n - len(found.answers)) > 0:
             seeded = {} if request.sampling.seed is None else {"seed": request.sampling.seed + len(found.answers)}
@@ -71,10 +72,22 @@ class OpenAIPolicy:
         return len(_Tokens.model_validate_json(answer).tokens)
 
     async def _asked(self, stack: AsyncExitStack, request: Request) -> AsyncIterator[Chunk]:
-        body = self._in_dialect(_body(request, self.name))
+        body = self._in_dialect(self._body(request))
         if self._connection.endpoint.streams:
             return self._chunks(await self._connection.events(stack, _COMPLETIONS, body))
         return _only(read_whole(await self._connection.post(_COMPLETIONS, _whole(body))))
+
+    def _body(self, request: Request) -> Json:
+        options = {"model": self.name, "stream": True, "stream_options": {"include_usage": True}}
+        return self._conversation(request) | options | _sampling(request.sampling)
+
+    def _conversation(self, request: Request) -> Json:
+        if request.calling != "native" or self._connection.endpoint.rules == "any":
+            return CALLING[request.calling].body(request)
+        try:
+            return chat_completion(request)
+        except ConversationError as error:
+            raise EngineError(str(error)) from None
 
     def _in_dialect(self, body: Json) -> Json:
         return in_mistrals_dialect(body) if self._connection.endpoint.dialect == "mistral" else body
@@ -93,12 +106,6 @@ class OpenAIPolicy:
 
 class _Tokens(BaseModel):
     tokens: list[int]
-
-
-def _body(request: Request, model: str) -> Json:
-    body = CALLING[request.calling].body(request)
-    options = {"model": model, "stream": True, "stream_options": {"include_usage": True}}
-    return body | options | _sampling(request.sampling)
 
 
 def _whole(body: Json) -> Json:

@@ -10,6 +10,10 @@ from patchwright.schema.record import Record
 Dialect = Literal["openai", "mistral"]
 """Whose fields a chat completion is asked for with."""
 
+Rules = Literal["any", "mistral"]
+"""Which conversations are taken there. mistral-common and Mistral's templates refuse a call without a result, an answer
+of nothing, a system message in the middle; other templates write them down somehow."""
+
 
 class Endpoint(Record):
     """An OpenAI-compatible endpoint. `base_url` ends in /v1, as OpenAI's clients expect it."""
@@ -22,6 +26,7 @@ class Endpoint(Record):
     tokenizes: bool = False
     """True when the server has llama.cpp's POST /tokenize beside /v1."""
     dialect: Dialect = "openai"
+    rules: Rules = "any"
     streams: bool = True
     """False when it can only answer as a whole."""
     adapters: tuple[str, ...] = ()

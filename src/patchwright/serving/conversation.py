@@ -36,6 +36,18 @@ def request_of(body: ChatBody) -> Request:
     return Request(messages=tuple(_messages(body.messages)), tools=tools_of(body), sampling=sampling)
 
 
+def is_text(body: ChatBody) -> bool:
+    """Whether it holds nothing but text: no pictures, no sound."""
+    contents = (message.content for message in body.messages)
+    return all(part.text is not None for content in contents if isinstance(content, list) for part in content)
+
+
+def ends_with_answer(body: ChatBody) -> bool:
+    """Whether its last message is an answer that could only be gone on with."""
+    last = body.messages[-1]
+    return isinstance(last, AssistantBody) and not last.tool_calls
+
+
 def tools_of(body: ChatBody) -> tuple[ToolSpec, ...]:
     functions = [tool.function for tool in body.tools or ()]
     return tuple(

@@ -7,11 +7,13 @@ from contextlib import AsyncExitStack, aclosing
 from pydantic import TypeAdapter, ValidationError
 
 from patchwright.chat.calls import wire_call
-from patchwright.errors import EngineError
+from patchwright.chat.mistral.normal import chat_completion
+from patchwright.errors import ConversationError, EngineError
 from patchwright.policy.connection import Connection, EngineBusy, EngineFailed, EngineRefused
 from patchwright.policy.dialect import in_mistrals_dialect
 from patchwright.schema.messages import Json, ToolCall
 from patchwright.serving.body import ChatBody
+from patchwright.serving.conversation import ends_with_answer, is_text, request_of
 from patchwright.serving.problems import BUSY, ENGINE, INVALID, NO_MODEL, TOO_LONG, UNAVAILABLE, Problem
 
 _CHAT = "/v1/chat/completions"
@@ -42,10 +44,7 @@ class OpenAIUpstream:
         return self._connection.endpoint.adapters
 
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
-        asked = body.model_dump(exclude_unset=True, by_alias=True)
-        for message in asked["messages"]:
-            if calls := message.get("tool_calls"):
-                message["tool_calls"] = [call | wire_call(_call(call)) for call in calls]
+        asked = body.model_dump(exclude_unset=True, by_alias=True) | {"messages": self._messages(body)}
         async with aclosing(self._chunks(_CHAT, asked)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -57,6 +56,19 @@ class OpenAIUpstream:
 
     async def ready(self) -> bool:
         return await is_ready(self._connection)
+
+    def _messages(self, body: ChatBody) -> list[Json]:
+        """As the endpoint can write them down. Pictures, and an answer to be gone on with, are its own business."""
+        if self._connection.endpoint.rules == "mistral" and is_text(body) and not ends_with_answer(body):
+            try:
+                return chat_completion(request_of(body))["messages"]
+            except ConversationError as error:
+                raise Problem(INVALID, str(error), param="messages") from None
+        messages: list[Json] = body.model_dump(exclude_unset=True, include={"messages"})["messages"]
+        for message in messages:
+            if calls := message.get("tool_calls"):
+                message["tool_calls"] = [call | wire_call(_call(call)) for call in calls]
+        return messages
 
     async def _chunks(self, route: str, body: Json) -> AsyncGenerator[Json]:
         body = body | {"model": self.model} | choosing(self._connection, body.get("model"))
