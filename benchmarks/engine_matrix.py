@@ -23,6 +23,7 @@ from patchwright.engines.base import Engine
 from patchwright.engines.installation import Installation
 from patchwright.engines.llama_cpp import LlamaCpp
 from patchwright.engines.llama_cpp_settings import LlamaCppSettings
+from patchwright.engines.mistral_inference import MistralInference
 from patchwright.engines.running import running_engines, stop_engine
 from patchwright.engines.transformers import Transformers, TransformersSettings
 from patchwright.engines.vllm import Vllm, VllmSettings
@@ -36,7 +37,7 @@ from patchwright.schema.messages import Json, Request, Sampling, SystemMessage, 
 Outcome = dict[str, str]
 """For each column, what came: "yes", or "no" and why."""
 
-RUNS = ("llama.cpp:gguf", "vllm:mistral", "vllm:hf", "vllm:two", "transformers:hf")
+RUNS = ("llama.cpp:gguf", "vllm:mistral", "vllm:hf", "vllm:two", "transformers:hf", "mistral-inference:mistral")
 LOADS = {"mistral": "Mistral's format", "hf": "Hugging Face's", "gguf": "GGUF", "two": "two processes"}
 ASKED = (
     *("ids equal the reference", "tool call parsed", "tool call streamed", "tool call forced", "json_schema"),
@@ -86,6 +87,8 @@ def _write_models(directory: Path) -> MistralTokens:
 
 async def _ran(run: str, directory: Path, tokens: MistralTokens) -> Outcome:
     name, _, form = run.partition(":")
+    if name == "mistral-inference":
+        return await _generated(directory / form, tokens)
     state_dir = directory / "state"
     try:
         endpoint = await _engine(name, form, directory, state_dir).connect()
@@ -96,6 +99,20 @@ async def _ran(run: str, directory: Path, tokens: MistralTokens) -> Outcome:
     finally:
         for engine in running_engines(state_dir):
             stop_engine(engine, state_dir)
+
+
+async def _generated(weights: Path, tokens: MistralTokens) -> Outcome:
+    """mistral-inference serves nobody: it is given the reference's tokens, and its own are read."""
+    installation = Installation(load_settings().data_dir / "engines", "mistral-inference")
+    try:
+        engine = MistralInference(weights, installation)
+        said = await engine.generate(tokens.prompt(QUESTION), end=tokens.end, max_tokens=20)
+    except EngineError as error:
+        return {LOADS["mistral"]: f"no: {error}"}
+    asked = dict.fromkeys(ASKED, "no: it does not serve")
+    call = tokens.decoded(said.tokens)
+    parsed = "in its tokens" if call == f"[TOOL_CALLS]{TOOL.name}[ARGS]{ARGUMENTS}" else f"no: {call!r}"
+    return {LOADS["mistral"]: "yes"} | asked | {"ids equal the reference": "yes, given", "tool call parsed": parsed}
 
 
 def _engine(name: str, form: str, directory: Path, state_dir: Path) -> Engine:

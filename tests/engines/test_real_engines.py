@@ -8,16 +8,19 @@ from typing import Any
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from patchwright.chat.mistral.normal import chat_completion
 from patchwright.chat.mistral.tokens import MistralTokens
+from patchwright.cli.model import app
 from patchwright.config import load_settings
-from patchwright.engines.base import ServedName
+from patchwright.engines.base import InstalledName
 from patchwright.engines.installation import Installation
+from patchwright.engines.mistral_inference import Generated, MistralInference
 from patchwright.engines.running import find_engine, running_engines, stop_engine
 from patchwright.engines.transformers import Transformers, TransformersSettings
 from patchwright.engines.vllm import Vllm, VllmSettings
-from patchwright.models.checkpoint.convert import convert
+from patchwright.models.checkpoint.convert import convert, opened
 from patchwright.policy.connection import Connection
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.schema.endpoint import Endpoint
@@ -27,6 +30,8 @@ from tests.chat.mistral.conversations import conversations
 from tests.engines.asking import ask, client
 from tests.engines.one_call import ADD, ARGUMENTS, one_call_checkpoint
 from tests.engines.waiting import has_ended, wait_until
+from tests.models.checkpoint.reference import NEW_TOKENS, by_llama_cpp
+from tests.models.checkpoint.test_reference import CONVERSATION
 from tests.serving.served import gateway_for, served
 
 pytestmark = pytest.mark.engines
@@ -52,7 +57,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         stop_engine(engine, directory)
 
 
-def installation(engine: ServedName) -> Installation:
+def installation(engine: InstalledName) -> Installation:
     found = Installation(load_settings().data_dir / "engines", engine)
     if found.recipe() is None:
         pytest.skip(f"{engine} is not installed: run script/test --engines")
@@ -147,6 +152,35 @@ async def test_vllm_in_two_processes_says_the_same_and_ends_whole(models: Path, 
     stop_engine(find_engine(state_dir, "tiny"), state_dir)
     wait_until(lambda: all(map(has_ended, processes)))
     assert len(processes) >= 5
+
+
+async def test_the_publishers_code_llama_cpp_and_vllm_write_the_same_twelve_tokens(
+    tiny_devstral: Path, tmp_path: Path, state_dir: Path, tokens: MistralTokens
+) -> None:
+    """After a tool call and its result. That transformers does is among the tests of checkpoints."""
+    prompt = tokens.prompt(CONVERSATION)
+    with opened(tiny_devstral / "mistral") as checkpoint:
+        convert(checkpoint, tmp_path / "f32", "mistral", "f32", chat_template=None)
+        convert(checkpoint, tmp_path / "tiny.gguf", "gguf", "f32", chat_template="")
+    expected = by_llama_cpp(tmp_path / "tiny.gguf", prompt).greedy
+    publishers = MistralInference(tmp_path / "f32", installation("mistral-inference"))
+    generated = await publishers.generate(prompt, end=tokens.end, max_tokens=NEW_TOKENS)
+    settings = VllmSettings(context_tokens=4096, slots=4)
+    endpoint = await Vllm(tmp_path / "f32", settings, state_dir, installation("vllm"), "f32").connect()
+    body = {"model": "f32", "prompt": prompt, "max_tokens": NEW_TOKENS, "temperature": 0, "return_token_ids": True}
+    async with client(endpoint) as http:
+        answer = (await http.post("/completions", json=body)).raise_for_status().json()
+    assert list(generated.tokens) == answer["choices"][0]["token_ids"] == expected
+
+
+def test_the_publishers_code_is_asked_by_a_command(models: Path) -> None:
+    installation("mistral-inference")
+    directory = str(models / "mistral")
+    result = CliRunner().invoke(app, ["generate", directory, "Add.", "--max-tokens", "40"])
+    assert (result.exit_code, result.stdout) == (0, f"[TOOL_CALLS]add[ARGS]{ARGUMENTS}\n")
+    asked = ["generate", directory, "-", "--json", "--temperature", "0.7", "--seed", "3"]
+    result = CliRunner().invoke(app, asked, input="Add.")
+    assert len(Generated.model_validate_json(result.stdout).logprobs) == len(json.loads(result.stdout)["tokens"])
 
 
 async def test_transformers_answers(models: Path, state_dir: Path) -> None:

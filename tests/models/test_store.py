@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from patchwright.errors import ModelError
-from patchwright.models.catalogue import CatalogueEntry
+from patchwright.models.catalogue import CatalogueEntry, HubFile
 from patchwright.models.hub import Hub
 from patchwright.models.reference import LocalModel, resolve
 from patchwright.models.store import Installed, ModelStore
@@ -43,6 +43,43 @@ def test_a_pulled_file_is_found_listed_and_removed(store: ModelStore, tmp_path: 
     assert store.remove(reference) == len(CONTENT)
     assert store.installed() == ()
     assert store.find(reference) is None
+
+
+PROMPT = HubFile(repo="ada/whole", path="SYSTEM_PROMPT.txt")
+
+
+def test_the_publishers_system_prompt_comes_with_a_file_and_goes_with_the_last(
+    store: ModelStore, hub_server: HubServer
+) -> None:
+    hub_server.files["ada/whole/SYSTEM_PROMPT.txt"] = b"You are Devstral."
+    hub_server.files["ada/whole/other.gguf"] = b"GGUF" * 100
+    one = entry(HUB_FILE).model_copy(update={"system_prompt": PROMPT})
+    other = one.model_copy(
+        update={
+            "file": "other.gguf",
+            "size_bytes": None,
+            "sha256": None,
+            "sources": (HubFile(repo="ada/whole", path="other.gguf"),),
+        }
+    )
+    beside = store.pull(one).with_name("SYSTEM_PROMPT.txt")
+    store.pull(other)
+    assert beside.read_bytes() == b"You are Devstral."
+    store.remove(one)
+    assert beside.exists()
+    store.remove(other)
+    assert not beside.exists()
+
+
+def test_a_model_without_its_system_prompt_is_whole_and_gets_it_later(
+    store: ModelStore, hub_server: HubServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    reference = entry(HUB_FILE).model_copy(update={"system_prompt": PROMPT})
+    path = store.pull(reference)
+    assert "the publisher's system prompt is not there, ours takes its place: cannot fetch" in caplog.text
+    assert not path.with_name("SYSTEM_PROMPT.txt").exists()
+    hub_server.files["ada/whole/SYSTEM_PROMPT.txt"] = b"You are Devstral."
+    assert store.pull(reference).with_name("SYSTEM_PROMPT.txt").exists()
 
 
 def test_a_file_put_there_by_hand_counts_under_the_catalogue_s_name(store: ModelStore, tmp_path: Path) -> None:

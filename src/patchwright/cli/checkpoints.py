@@ -42,7 +42,7 @@ def inspect(
 
     Reads headers only. Exit code 1 when something looks wrong.
     """
-    with _libraries():
+    with libraries():
         from patchwright.models.checkpoint.inspect import inspected
 
         inspection = inspected(path, source_format)
@@ -132,7 +132,7 @@ def make_tiny(
     """
     if width % 128:
         raise ModelError(f"a width of {width} is not a multiple of 128")
-    with _libraries():
+    with libraries():
         from patchwright.models.checkpoint.draft import appearing
         from patchwright.models.checkpoint.tiny import random_checkpoint, tiny_decoder
 
@@ -170,7 +170,7 @@ def _write(checkpoint: Checkpoint, target: Path, to: FormatName | None, number_t
 
 @contextmanager
 def _opened(source: Path, form: FormatName | None) -> Generator[Checkpoint]:
-    with _libraries():
+    with libraries():
         from patchwright.models.checkpoint.convert import opened
 
         with opened(source, form) as checkpoint:
@@ -178,7 +178,7 @@ def _opened(source: Path, form: FormatName | None) -> Generator[Checkpoint]:
 
 
 @contextmanager
-def _libraries() -> Generator[None]:
+def libraries() -> Generator[None]:
     try:
         yield
     except ModuleNotFoundError as error:

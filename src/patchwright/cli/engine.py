@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchwright.engines.base import ServedName
+from patchwright.engines.base import InstalledName
 from patchwright.engines.recipe import PYTORCH_CPU_INDEX, Device
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ TABLE_WIDTH = 120
 
 @app.command()
 def install(
-    name: Annotated[ServedName, typer.Argument(help="The engine; llama.cpp is there already.")],
+    name: Annotated[InstalledName, typer.Argument(help="The engine; llama.cpp is there already.")],
     device: Annotated[
         Device | None, typer.Option(help="Default: cuda where NVIDIA's driver is installed, else cpu.")
     ] = None,

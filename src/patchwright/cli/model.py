@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchwright.cli import checkpoints, model_exports
+from patchwright.cli import checkpoints, model_exports, model_generate
 
 if TYPE_CHECKING:
     from patchwright.models.gguf_file import GgufInfo
@@ -58,13 +58,11 @@ def pull(name: Name) -> None:
     from patchwright.models.reference import resolve
 
     store, reference = _store(), resolve(name)
-    if path := store.find(reference):
-        typer.echo(f"{name} is here already", err=True)
-    else:
-        stamina.instrumentation.set_on_retry_hooks([])  # its log lines would tear the progress bar
-        with showing_progress() as on_progress:
-            path = store.pull(reference, on_progress)
-        typer.echo(origin(store.receipt(reference)), err=True)
+    is_here = store.find(reference) is not None
+    stamina.instrumentation.set_on_retry_hooks([])  # its log lines would tear the progress bar
+    with showing_progress() as on_progress:
+        path = store.pull(reference, on_progress)
+    typer.echo(f"{name} is here already" if is_here else origin(store.receipt(reference)), err=True)
     typer.echo(path)
 
 
@@ -107,6 +105,7 @@ def fit(
 
 app.command()(checkpoints.inspect)
 app.command()(checkpoints.convert)
+app.command()(model_generate.generate)
 app.command("strip-vision")(checkpoints.strip_vision)
 app.command()(checkpoints.merge)
 app.command("export-adapter")(checkpoints.export_adapter)

@@ -8,6 +8,9 @@ from patchwright.schema.record import Record
 ServedName = Literal["vllm", "transformers"]
 """The engines that are programs in an environment of their own."""
 
+InstalledName = Literal[ServedName, "mistral-inference"]
+"""What `patchwright engine install` makes an environment for. mistral-inference serves nobody: it only generates."""
+
 EngineName = Literal["llama.cpp", "vllm", "transformers"]
 
 

@@ -9,7 +9,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from patchwright.engines.base import ServedName
+from patchwright.engines.base import InstalledName
 from patchwright.engines.lock import locked
 from patchwright.engines.recipe import Recipe
 from patchwright.errors import EngineError
@@ -26,8 +26,8 @@ class Installation:
     pip and not a faster installer: it is there with Python, and knows the user's indexes, proxies and certificates.
     """
 
-    def __init__(self, root: Path, engine: ServedName) -> None:
-        self.engine: ServedName = engine
+    def __init__(self, root: Path, engine: InstalledName) -> None:
+        self.engine: InstalledName = engine
         self.directory = root.absolute() / engine
         self.log = root.absolute() / f"{engine}.install.log"
         self._receipt = self.directory / "installed.json"
@@ -68,8 +68,10 @@ class Installation:
             log, "install", recipe.torch, "--index-url", torch_index
         ):
             raise self._failed(f"{recipe.torch} is not to be had", "--torch-index names another index")
-        on_step(f"installing {', '.join(recipe.packages)}")
+        on_step(f"installing {', '.join((*recipe.packages, *recipe.bare))}")
         if self._pip(log, "install", recipe.torch, *recipe.packages):
+            raise self._failed("pip failed")
+        if recipe.bare and self._pip(log, "install", "--no-deps", *recipe.bare):
             raise self._failed("pip failed")
         if recipe.unwanted:
             self._pip(log, "uninstall", "--yes", *recipe.unwanted)

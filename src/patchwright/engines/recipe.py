@@ -4,7 +4,7 @@ import shutil
 import sys
 from typing import Literal
 
-from patchwright.engines.base import ServedName
+from patchwright.engines.base import InstalledName
 from patchwright.schema.record import Record
 
 Device = Literal["cpu", "cuda"]
@@ -19,11 +19,13 @@ TORCH_CPU = f"{TORCH}+cpu"
 class Recipe(Record):
     """What pip is told for one engine on one device."""
 
-    engine: ServedName
+    engine: InstalledName
     device: Device
     torch: str
     """Installed first, and from PyTorch's index if the user's has none."""
     packages: tuple[str, ...]
+    bare: tuple[str, ...] = ()
+    """Packages that are installed without what they ask for."""
     unwanted: tuple[str, ...] = ()
     """What comes along and breaks it."""
     alias: tuple[str, str] | None = None
@@ -32,12 +34,17 @@ class Recipe(Record):
     """In the environment's bin."""
 
 
-def recipe(engine: ServedName, device: Device) -> Recipe:
+def recipe(engine: InstalledName, device: Device) -> Recipe:
     """The recipe for this operating system."""
     torch = TORCH_CPU if device == "cpu" and sys.platform == "linux" else TORCH
     if engine == "transformers":
         packages = ("transformers[serving]==5.23.0", "mistral-common==1.13.1")
         return Recipe(engine=engine, device=device, torch=torch, packages=packages, program="transformers")
+    if engine == "mistral-inference":
+        # It asks for xformers, which is for GPUs and for few versions of PyTorch: our program takes its place.
+        bare = ("mistral-inference==1.6.0",)
+        packages = ("mistral-common==1.13.1", "safetensors==0.8.0", "simple-parsing==0.1.8", "numpy", "pillow")
+        return Recipe(engine=engine, device=device, torch=torch, packages=packages, bare=bare, program="python")
     if device == "cuda":
         packages = ("vllm==0.32.0", _MISTRAL_COMMON, *_CLUSTER)
         return Recipe(engine=engine, device=device, torch=torch, packages=packages, program="vllm")

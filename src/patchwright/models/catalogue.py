@@ -85,6 +85,8 @@ class CatalogueEntry(Record):
     sources: tuple[_FileSource, ...] = ()
     """Tried in order. Empty for an entry that is a whole repository."""
     repository: HubRepo | None = None
+    system_prompt: HubFile | None = None
+    """The publisher's, where it lies in another repository than the file."""
     context_tokens: int | None = None
     profile: Profile = "small"
     temperature: float = 0.2
@@ -110,6 +112,7 @@ class _Model(Record):
     aliases: tuple[str, ...]
     title: str
     licence: str
+    system_prompt: HubFile | None = None
     context_tokens: int
     profile: Profile
     temperature: float

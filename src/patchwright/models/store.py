@@ -1,5 +1,6 @@
 """Where models lie on this machine: `root/<model>/<file>`, beside each a receipt that says how it came there."""
 
+import logging
 import shutil
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -14,8 +15,11 @@ from patchwright.models.partial import Partial, disk_errors
 from patchwright.models.progress import OnProgress, Progress
 from patchwright.models.reference import HUB_PREFIX, LocalModel, ModelReference
 from patchwright.models.source import Promise, SourceFailed
+from patchwright.models.system_prompt import FILE as SYSTEM_PROMPT
 from patchwright.models.wheels import WheelIndex
 from patchwright.schema.record import Record
+
+logger = logging.getLogger(__name__)
 
 
 class Installed(Record):
@@ -48,17 +52,9 @@ class ModelStore:
 
         Raises ModelError. What had arrived until then is kept, and a second pull goes on with it.
         """
-        if found := self.find(reference):
-            return found
-        if isinstance(reference, LocalModel):
-            raise ModelError(f"{reference.path}: there is no such file")
-        path = self._path(reference)
-        _make_directory(path.parent)
-        if reference.repository:
-            self._pull_directory(reference.repository, path, on_progress)
-        else:
-            known = Promise(reference.size_bytes, reference.sha256)
-            self._pull_file(path, reference.sources, known, on_progress)
+        path = self.find(reference) or self._fetched(reference, on_progress)
+        if isinstance(reference, CatalogueEntry) and reference.system_prompt and path.is_file():
+            self._pull_prompt(path.with_name(SYSTEM_PROMPT), reference.system_prompt, on_progress)
         return path
 
     def receipt(self, reference: ModelReference) -> Receipt | None:
@@ -87,6 +83,10 @@ class ModelStore:
             _delete(Partial(path).path)
             Partial(path).discard()
             _receipt_path(path).unlink(missing_ok=True)
+        prompt = path.with_name(SYSTEM_PROMPT)
+        if _receipt_path(prompt).exists() and not any(path.parent.glob("*.gguf")):
+            prompt.unlink(missing_ok=True)
+            _receipt_path(prompt).unlink()
         return freed
 
     def installed(self) -> tuple[Installed, ...]:
@@ -95,10 +95,31 @@ class ModelStore:
         models = (Installed(name=name, path=path, size_bytes=_size(path)) for name, path in named if name)
         return tuple(sorted(models, key=lambda model: model.name))
 
+    def _fetched(self, reference: ModelReference, on_progress: OnProgress) -> Path:
+        if isinstance(reference, LocalModel):
+            raise ModelError(f"{reference.path}: there is no such file")
+        path = self._path(reference)
+        _make_directory(path.parent)
+        if reference.repository:
+            self._pull_directory(reference.repository, path, on_progress)
+        else:
+            known = Promise(reference.size_bytes, reference.sha256)
+            self._pull_file(path, reference.sources, known, on_progress)
+        return path
+
     def _pull_file(self, path: Path, sources: tuple[FileSource, ...], known: Promise, on_progress: OnProgress) -> None:
         if receipt := self._downloader.fetch(path, sources, known, on_progress):
             with disk_errors(path):
                 _receipt_path(path).write_text(receipt.model_dump_json(indent=2), encoding="utf-8")
+
+    def _pull_prompt(self, path: Path, source: HubFile, on_progress: OnProgress) -> None:
+        """The model works without: what keeps it away is said, and is no failure."""
+        if path.exists():
+            return
+        try:
+            self._pull_file(path, (source,), Promise(), on_progress)
+        except ModelError as error:
+            logger.warning("the publisher's system prompt is not there, ours takes its place: %s", error)
 
     def _pull_directory(self, repo: HubRepo, path: Path, on_progress: OnProgress) -> None:
         """Like a file, a directory gets its name when it is whole."""

@@ -1,6 +1,7 @@
 """Conversion between the formats, on a checkpoint of Devstral's architecture."""
 
 import resource
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from patchwright.models.checkpoint.decoder import DEVSTRAL
 from patchwright.models.checkpoint.hugging_face import write_hugging_face
 from patchwright.models.checkpoint.tiny import random_checkpoint, tiny_decoder
 from patchwright.models.gguf_file import read_gguf
+from patchwright.models.system_prompt import agents_prompt
 from tests.models.checkpoint.reference import NEW_TOKENS, by_llama_cpp
 
 
@@ -44,6 +46,16 @@ def test_a_gguf_file_made_from_either_format_is_the_same(tiny_devstral: Path, tm
     first = converted(tiny_devstral / "mistral", tmp_path / "a" / "tiny.gguf", "gguf")
     second = converted(tiny_devstral / "hf", tmp_path / "b" / "tiny.gguf", "gguf")
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_publishers_system_prompt_goes_along_into_a_gguf_file_and_out_of_it(
+    tiny_devstral: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_devstral / "mistral", tmp_path / "published")
+    (tmp_path / "published" / "SYSTEM_PROMPT.txt").write_text("You are Devstral.\n", newline="")
+    file = converted(tmp_path / "published", tmp_path / "devstral.gguf", "gguf")
+    assert agents_prompt(file) == "You are Devstral.\n"
+    assert contents(converted(file, tmp_path / "back", "mistral")) == contents(tmp_path / "published")
 
 
 def test_wider_numbers_and_back_are_the_same_numbers(tiny_devstral: Path, tmp_path: Path) -> None:

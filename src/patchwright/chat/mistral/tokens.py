@@ -1,12 +1,13 @@
 """Mistral's tokens: conversations as token ids, by mistral-common."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mistral_common.exceptions import MistralCommonException
 from mistral_common.protocol.instruct.request import ChatCompletionRequest
 from mistral_common.protocol.instruct.validator import ValidationMode
-from mistral_common.tokens.tokenizers.base import SpecialTokens
+from mistral_common.tokens.tokenizers.base import SpecialTokenPolicy, SpecialTokens
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
@@ -56,3 +57,7 @@ class MistralTokens:
     def encoded(self, text: str) -> list[int]:
         """Text as tokens, none of them a control token."""
         return self._tekken.encode(text, bos=False, eos=False)
+
+    def decoded(self, tokens: Sequence[int]) -> str:
+        """Tokens as text, control tokens by their names, as in `[TOOL_CALLS]`."""
+        return self._tekken.decode(list(tokens), special_token_policy=SpecialTokenPolicy.KEEP)

@@ -29,6 +29,7 @@ from patchwright.models.gguf_file import read_gguf
 from patchwright.models.gguf_header import GgufHeader, read_header
 from patchwright.models.gguf_header import Tensor as Entry
 from patchwright.models.recipe import number_type
+from patchwright.models.system_prompt import KEY as SYSTEM_PROMPT_KEY
 from patchwright.models.tokenizer import TEKKEN_PRE, VERSION_KEY, has_devstrals_tokens
 
 _QUANTISED = frozenset(kind.name for kind in gguf.quants._type_traits)  # pyright: ignore[reportPrivateUsage]
@@ -52,7 +53,7 @@ def open_gguf(path: Path, files: ExitStack) -> Checkpoint:
         for entry in header.tensors
         if entry.name in ours
     }
-    template = header.metadata.get("tokenizer.chat_template")
+    template, prompt = (header.metadata.get(key) for key in ("tokenizer.chat_template", SYSTEM_PROMPT_KEY))
     return Checkpoint(
         format="gguf",
         path=path,
@@ -60,6 +61,7 @@ def open_gguf(path: Path, files: ExitStack) -> Checkpoint:
         tensors=found,
         others=[entry.name for entry in header.tensors if entry.name not in ours],
         tekken=devstral_tekken() if has_devstrals_tokens(path) else None,
+        system_prompt=prompt if isinstance(prompt, str) else None,
         chat_template=template if isinstance(template, str) else None,
     )
 
@@ -77,6 +79,8 @@ def write_gguf(checkpoint: Checkpoint, path: Path, quantisation: str, *, name: s
         _add_vocabulary(writer, checkpoint.tekken)
         if chat_template is not None:
             writer.add_chat_template(chat_template)
+        if checkpoint.system_prompt is not None:
+            writer.add_string(SYSTEM_PROMPT_KEY, checkpoint.system_prompt)
         write_tensors(writer, [in_gguf(tensor, checkpoint.decoder, quantisation) for tensor in checkpoint.in_order()])
     finally:
         writer.close()
