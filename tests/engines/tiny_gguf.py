@@ -12,7 +12,9 @@ CHAT_TEMPLATE = (
 )
 
 
-def write_tiny_gguf(path: Path, *, context_tokens: int = 16384, architecture: str = "llama") -> Path:
+def write_tiny_gguf(
+    path: Path, *, context_tokens: int = 16384, architecture: str = "llama", chat_template: str = CHAT_TEMPLATE
+) -> Path:
     """Writes about 100 kB. One token is one byte, so that a test can count tokens by hand."""
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
@@ -25,7 +27,7 @@ def write_tiny_gguf(path: Path, *, context_tokens: int = 16384, architecture: st
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    vocabulary = _add_vocabulary(writer)
+    vocabulary = _add_vocabulary(writer, chat_template)
     _add_tensors(writer, vocabulary)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -34,7 +36,7 @@ def write_tiny_gguf(path: Path, *, context_tokens: int = 16384, architecture: st
     return path
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter) -> int:
+def _add_vocabulary(writer: gguf.GGUFWriter, chat_template: str) -> int:
     special = ["<|im_start|>", "<|im_end|>"]
     tokens = [*_byte_letters(), "th", *special]
     control = [gguf.TokenType.CONTROL] * len(special)
@@ -46,7 +48,7 @@ def _add_vocabulary(writer: gguf.GGUFWriter) -> int:
     writer.add_bos_token_id(tokens.index("<|im_start|>"))
     writer.add_eos_token_id(tokens.index("<|im_end|>"))
     writer.add_add_bos_token(False)
-    writer.add_chat_template(CHAT_TEMPLATE)
+    writer.add_chat_template(chat_template)
     return len(tokens)
 
 

@@ -157,6 +157,24 @@ async def test_one_that_fails_is_set_aside_and_used_again_when_it_answers() -> N
         assert len(a.bodies) == 3
 
 
+async def test_the_queue_has_the_slots_of_those_that_are_there() -> None:
+    told: list[int] = []
+    async with AsyncExitStack() as stack:
+        servers = {name: await stack.enter_async_context(openai_server()) for name in "ab"}
+        upstreams = {
+            name: OpenAIUpstream(await stack.enter_async_context(Connection.opened(server.connect)))
+            for name, server in servers.items()
+        }
+        servers["b"].broken = CLOSED
+        opened = Balanced.opened(
+            upstreams, 4, CollectorRegistry(), absent={"b": "it is away"}, first_pause_s=PAUSE_S, on_slots=told.append
+        )
+        await stack.enter_async_context(opened)
+        assert told == [4]
+        servers["b"].broken = None
+        await until(lambda: told == [4, 8])
+
+
 async def test_one_that_answers_and_fails_again_and_again_is_set_aside() -> None:
     async with two_servers() as (client, a, _):
         a.broken = status(500, {"error": {"message": "x"}})

@@ -121,3 +121,23 @@ async def test_admitted_and_cancelled_in_the_same_moment_loses_no_slot() -> None
     await asyncio.wait({work._tasks["a1"]})
     await work.leave("b1")
     assert (work.queue.running, work.queue.waiting) == (0, 0)
+
+
+async def test_with_fewer_slots_what_runs_ends_before_others_are_let_in() -> None:
+    work = Work(FairQueue(slots=2, waiting=5))
+    for name in ("a1", "a2", "a3"):
+        await work.ask(name)
+    work.queue.resize(1)
+    await work.end("a1")
+    assert (work.admitted, work.queue.running, work.queue.waiting) == (["a1", "a2"], 1, 1)
+    await work.end("a2")
+    assert work.admitted == ["a1", "a2", "a3"]
+
+
+async def test_more_slots_let_in_who_waits() -> None:
+    work = Work(FairQueue(slots=1, waiting=5))
+    for name in ("a1", "a2", "a3"):
+        await work.ask(name)
+    work.queue.resize(3)
+    await settled()
+    assert (work.admitted, work.queue.running) == (["a1", "a2", "a3"], 3)

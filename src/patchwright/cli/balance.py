@@ -16,6 +16,7 @@ from patchwright.policy.connection import Connection
 from patchwright.schema.endpoint import Endpoint
 from patchwright.serving.balanced import Balanced
 from patchwright.serving.openai_upstream import OpenAIUpstream
+from patchwright.serving.queue import FairQueue
 from patchwright.serving.settings import ServeSettings
 from patchwright.serving.upstream import Upstream
 
@@ -41,7 +42,7 @@ def check_balance(settings: Settings, serve: ServeSettings) -> None:
 
 @asynccontextmanager
 async def balanced_endpoints(
-    settings: Settings, serve: ServeSettings, registry: CollectorRegistry
+    settings: Settings, serve: ServeSettings, registry: CollectorRegistry, queue: FairQueue
 ) -> AsyncGenerator[Upstream]:
     """The endpoints that `--upstream` names. Those that do not answer yet are waited for, as long as one does.
 
@@ -64,12 +65,13 @@ async def balanced_endpoints(
             lost = endpoint is not each
             connection = Connection.to(endpoint, connect, attempts=ONE_ATTEMPT, lost=lost)
             upstreams[_name(url)] = OpenAIUpstream(await stack.enter_async_context(connection))
-        yield await stack.enter_async_context(Balanced.opened(upstreams, serve.concurrency, registry, absent=absent))
+        opened = Balanced.opened(upstreams, serve.concurrency, registry, absent=absent, on_slots=queue.resize)
+        yield await stack.enter_async_context(opened)
 
 
 @asynccontextmanager
 async def balanced_replicas(
-    settings: Settings, serve: ServeSettings, registry: CollectorRegistry
+    settings: Settings, serve: ServeSettings, registry: CollectorRegistry, queue: FairQueue
 ) -> AsyncGenerator[Upstream]:
     """So many embedded engines, started at once. Raises EngineError and ModelError when one does not start."""
     numbers = range(serve.replicas)
@@ -81,7 +83,8 @@ async def balanced_replicas(
             opened = Connection.to(endpoint, engine.connect, attempts=ONE_ATTEMPT)
             connection = await stack.enter_async_context(opened)
             upstreams[f"replica-{number + 1}"] = await upstream_on(connection, settings)
-        yield await stack.enter_async_context(Balanced.opened(upstreams, settings.llama_cpp.slots, registry))
+        balanced = Balanced.opened(upstreams, settings.llama_cpp.slots, registry, on_slots=queue.resize)
+        yield await stack.enter_async_context(balanced)
 
 
 async def _found(remote: Remote) -> Endpoint | Unreachable:
@@ -93,7 +96,7 @@ async def _found(remote: Remote) -> Endpoint | Unreachable:
 
 def _expected(url: str, other: Endpoint) -> Endpoint:
     """Of an endpoint that does not answer yet; what else there is to know it says itself."""
-    return Endpoint(base_url=url.rstrip("/"), model=other.model, api_key=other.api_key)
+    return Endpoint(base_url=url.rstrip("/"), model=other.model, api_key=other.api_key, rules=other.rules)
 
 
 def _name(url: str) -> str:

@@ -49,10 +49,10 @@ async def opened(
 ) -> AsyncGenerator[tuple[Upstream, Adapters]]:
     """`queue`: what all requests go through. Raises ConfigError, EngineError and ModelError."""
     if serve.upstreams:
-        async with balanced_endpoints(settings, serve, registry) as upstream:
+        async with balanced_endpoints(settings, serve, registry, queue) as upstream:
             yield upstream, FixedAdapters(upstream.model, (), _OF_OTHERS)
     elif serve.replicas > 1:
-        async with balanced_replicas(settings, serve, registry) as upstream:
+        async with balanced_replicas(settings, serve, registry, queue) as upstream:
             yield upstream, FixedAdapters(upstream.model, settings.llama_cpp.adapters, _OF_REPLICAS)
     elif isinstance(engine := engine_of(settings), LlamaCpp):
         adapted = AdaptedLlamaCpp(engine, settings.state_dir)

@@ -29,6 +29,7 @@ _UPSTREAMS_OWN = (BUSY, ENGINE, UNAVAILABLE)
 
 logger = logging.getLogger(__name__)
 
+OnSlots = Callable[[int], None]
 Ask = Callable[[Upstream], AsyncGenerator[Json]]
 
 
@@ -46,10 +47,12 @@ class Balanced:
         registry: CollectorRegistry,
         first_pause_s: float,
         silence_s: float,
+        on_slots: OnSlots,
     ) -> None:
         self.model = _only_model(upstreams)
         self._slots = slots
         self._silence_s = silence_s
+        self._on_slots = on_slots
         self._backends = [Backend(name, each, Circuit(first_pause_s)) for name, each in upstreams.items()]
         self._prefixes = PrefixTable(TABLE_BLOCKS)
         self._recoveries: dict[str, asyncio.Task[None]] = {}
@@ -68,13 +71,15 @@ class Balanced:
         absent: Mapping[str, str] = MappingProxyType({}),
         first_pause_s: float = FIRST_PAUSE_S,
         silence_s: float = SILENCE_S,
+        on_slots: OnSlots = lambda _: None,
     ) -> AsyncGenerator[Self]:
         """absent: those that do not answer yet, and why. first_pause_s: until one that has failed is probed.
-        silence_s: until one that sends no chunk is.
+        silence_s: until one that sends no chunk is. on_slots: hears of how many answers those that are there work at
+        once, when that has changed.
 
         Raises ConfigError when they serve different models.
         """
-        balanced = cls(upstreams, slots, registry, first_pause_s, silence_s)
+        balanced = cls(upstreams, slots, registry, first_pause_s, silence_s, on_slots)
         for each in balanced._backends:
             if each.name in absent:
                 balanced._failed(each, Problem(UNAVAILABLE, absent[each.name]))
@@ -184,7 +189,21 @@ class Balanced:
         running = self._recoveries.get(backend.name)
         if backend.is_set_aside and (running is None or running.done()):
             logger.warning("%s is set aside until it answers: %s", backend.name, problem)
-            self._recoveries[backend.name] = asyncio.create_task(_recovered(backend))
+            self._recoveries[backend.name] = asyncio.create_task(self._recovered(backend))
+            self._tell_slots()
+
+    async def _recovered(self, backend: "Backend") -> None:
+        """Probes it until it answers; it is used again then."""
+        while backend.is_set_aside:
+            await asyncio.sleep(backend.circuit.pause_s)
+            backend.circuit.probed(answers=await backend.upstream.ready())
+        logger.warning("%s answers again", backend.name)
+        self._tell_slots()
+
+    def _tell_slots(self) -> None:
+        """When none is there, all are asked all the same: as if it were one."""
+        there = sum(not each.is_set_aside for each in self._backends)
+        self._on_slots(self._slots * max(1, there))
 
     async def _close(self) -> None:
         for each in self._recoveries.values():
@@ -223,11 +242,3 @@ def _only_model(upstreams: Mapping[str, Upstream]) -> str:
         served = ", ".join(f"{name} serves {model}" for name, model in models.items())
         raise ConfigError(f"the upstreams have different models: {served}", hint="name those of one model")
     return next(iter(models.values()))
-
-
-async def _recovered(backend: Backend) -> None:
-    """Probes it until it answers; it is used again then."""
-    while backend.is_set_aside:
-        await asyncio.sleep(backend.circuit.pause_s)
-        backend.circuit.probed(answers=await backend.upstream.ready())
-    logger.warning("%s answers again", backend.name)

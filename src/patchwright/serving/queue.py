@@ -42,6 +42,12 @@ class FairQueue:
         """Requests that wait."""
         return sum(map(len, self._waiting.values()))
 
+    def resize(self, slots: int) -> None:
+        """So many from now on. What runs beyond them runs to its end."""
+        self._free += slots - self.slots
+        self.slots = slots
+        self._admit()
+
     @asynccontextmanager
     async def place(self, owner: str, answers: int) -> AsyncGenerator[None]:
         """Held while a request for so many answers, `slots` at most, runs. Raises QueueFull at once."""
