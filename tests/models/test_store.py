@@ -78,6 +78,8 @@ def test_a_model_without_its_system_prompt_is_whole_and_gets_it_later(
     path = store.pull(reference)
     assert "the publisher's system prompt is not there, ours takes its place: cannot fetch" in caplog.text
     assert not path.with_name("SYSTEM_PROMPT.txt").exists()
+    hub_server.files["ada/whole/SYSTEM_PROMPT.txt"] = b"<html>Devstral is blocked"
+    assert not store.pull(reference).with_name("SYSTEM_PROMPT.txt").exists()
     hub_server.files["ada/whole/SYSTEM_PROMPT.txt"] = b"You are Devstral."
     assert store.pull(reference).with_name("SYSTEM_PROMPT.txt").exists()
 

@@ -18,6 +18,11 @@ def test_none_is_made_up(tmp_path: Path) -> None:
     assert agents_prompt(tmp_path) is None
 
 
+def test_a_page_that_somebody_answered_with_is_none(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("<!DOCTYPE html><p>mistralai/Devstral-Small-2507 is blocked here")
+    assert agents_prompt(tmp_path) is None
+
+
 def test_another_models_is_for_a_chat(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("You are {name}, a Large Language Model. The current date is {today}.")
     assert agents_prompt(tmp_path) is None

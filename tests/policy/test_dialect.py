@@ -1,9 +1,6 @@
 from contextlib import AbstractAsyncContextManager
 
-import pytest
-
 from patchwright.chat.mistral.normal import NO_RESULT
-from patchwright.errors import EngineError
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.messages import AssistantMessage, Request, Sampling, ToolCall, UserMessage
@@ -52,12 +49,11 @@ async def test_mistral_common_gets_a_result_for_a_call_that_was_stopped() -> Non
     ]
 
 
-async def test_what_mistral_common_would_refuse_is_not_sent() -> None:
+async def test_what_cannot_be_put_right_goes_as_it_is() -> None:
     over = (UserMessage(content="hi"), AssistantMessage(content="done"))
-    async with serving() as server, _under_mistrals_rules(server) as policy:
-        with pytest.raises(EngineError, match="ends with no message that the model could answer"):
-            _ = [delta async for delta in policy.stream(Request(messages=over))]
-    assert server.bodies == []
+    async with serving(stream(content("hi", "stop"))) as server, _under_mistrals_rules(server) as policy:
+        _ = [delta async for delta in policy.stream(Request(messages=over))]
+    assert server.bodies[0]["messages"][-1] == {"role": "assistant", "content": "done"}
 
 
 def _under_mistrals_rules(server: HttpServer) -> AbstractAsyncContextManager[OpenAIPolicy]:

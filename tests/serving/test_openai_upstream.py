@@ -95,24 +95,28 @@ async def test_mistral_common_is_given_a_result_for_each_call_and_no_answer_of_n
     assert sent["tools"] == TOOLS
 
 
-async def test_what_mistral_common_refuses_is_the_clients_fault() -> None:
-    messages = [*BODY["messages"], {"role": "system", "content": "Be short."}, *BODY["messages"]]
-    async with under_mistrals_rules() as (client, engine):
-        response = await client.post(CHAT, json={"messages": messages})
-    assert response.status_code == 400
-    assert response.json()["error"]["param"] == "messages"
-    assert engine.bodies == []
-
-
 @pytest.mark.parametrize(
     "last",
     [
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]},
+        {
+            "role": "user",
+            "content": [{"type": "image_url", "text": "", "image_url": {"url": "data:image/png;base64,AA"}}],
+        },
         {"role": "assistant", "content": "I begin", "prefix": True},
+        {"role": "system", "content": "Be short."},
     ],
 )
-async def test_pictures_and_an_answer_to_be_gone_on_with_are_the_endpoints_business(last: dict[str, Any]) -> None:
+async def test_what_is_no_text_or_cannot_be_put_right_is_the_endpoints_business(last: dict[str, Any]) -> None:
     messages = [*BODY["messages"], last]
+    async with under_mistrals_rules(stream(content("x"), END)) as (client, engine):
+        await client.post(CHAT, json={"messages": messages})
+    assert engine.bodies[0]["messages"] == messages
+
+
+async def test_reasoning_in_the_history_is_kept() -> None:
+    thought = {"role": "assistant", "content": "Hello", "reasoning_content": "They greet me."}
+    messages = [*BODY["messages"], thought, *BODY["messages"]]
     async with under_mistrals_rules(stream(content("x"), END)) as (client, engine):
         await client.post(CHAT, json={"messages": messages})
     assert engine.bodies[0]["messages"] == messages

@@ -15,7 +15,9 @@ def generate(
     text: Annotated[str, typer.Argument(help="What the user says; - reads stdin.")],
     system: Annotated[Path | None, typer.Option(help="A file with the system prompt; none is made up.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1)] = 128,
-    temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest token each time.")] = 0.0,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="0: the likeliest token each time; else among the likeliest 80 %.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Tokens and log-probabilities, too.")] = False,
 ) -> None:
@@ -24,6 +26,7 @@ def generate(
     It loads the weights whole and anew each time. Control tokens are shown by their names.
     """
     import asyncio
+    import signal
     import sys
 
     from patchwright.config import load_settings
@@ -43,6 +46,7 @@ def generate(
         prompt = tokens.prompt(Request(messages=messages))
     except ConversationError as error:
         raise ModelError(str(error)) from None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the program would live on
     generated = asyncio.run(
         engine.generate(prompt, end=tokens.end, max_tokens=max_tokens, temperature=temperature, seed=seed)
     )

@@ -6,7 +6,7 @@ _REASONS = (
     re.compile(r"error loading model: (?!llama_model_loader: failed to load model)(?P<reason>.+)"),
     re.compile(r"(?P<reason>failed to allocate .+|unable to allocate .+|.*not enough memory.*)"),
     re.compile(r" E (?:\S+\s+)?\S+: (?P<reason>.+)"),
-    re.compile(r"^(?P<reason>\w*Error: .+)", re.MULTILINE),
+    re.compile(r"^(?P<reason>[\w.]*Error\b.*)", re.MULTILINE),
     # One of vLLM's processes.
     re.compile(r"^\(\w+ pid=\d+\) .*?[\s\]](?P<reason>\w*Error: .+)", re.MULTILINE),
 )

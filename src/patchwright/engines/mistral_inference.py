@@ -61,10 +61,11 @@ class MistralInference:
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()
         try:
             return Generated.model_validate_json(said)
         except ValidationError:
-            reason = failure_in(log.decode(errors="replace")) or _NO_WORD
+            reason = _reason(log.decode(errors="replace").strip())
             raise EngineError(f"mistral-inference cannot run {self._weights}: {reason}") from None
 
     def _check(self) -> None:
@@ -86,3 +87,7 @@ class MistralInference:
                 f"{self._weights} holds {weights.size_bytes / GB:.1f} GB, and {free}",
                 hint="mistral-inference loads them whole; llama.cpp runs a quantised file of less",
             )
+
+
+def _reason(log: str) -> str:
+    return failure_in(log) or log.rpartition("\n")[2] or _NO_WORD

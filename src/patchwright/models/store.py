@@ -16,6 +16,7 @@ from patchwright.models.progress import OnProgress, Progress
 from patchwright.models.reference import HUB_PREFIX, LocalModel, ModelReference
 from patchwright.models.source import Promise, SourceFailed
 from patchwright.models.system_prompt import FILE as SYSTEM_PROMPT
+from patchwright.models.system_prompt import agents_prompt
 from patchwright.models.wheels import WheelIndex
 from patchwright.schema.record import Record
 
@@ -118,7 +119,10 @@ class ModelStore:
             return
         try:
             self._pull_file(path, (source,), Promise(), on_progress)
+            if agents_prompt(path) is None:
+                raise ModelError("what came is no system prompt")
         except ModelError as error:
+            path.unlink(missing_ok=True)
             logger.warning("the publisher's system prompt is not there, ours takes its place: %s", error)
 
     def _pull_directory(self, repo: HubRepo, path: Path, on_progress: OnProgress) -> None:

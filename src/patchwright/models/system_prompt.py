@@ -21,7 +21,8 @@ def agents_prompt(weights: Path) -> str | None:
     """
     beside = (weights if weights.is_dir() else weights.parent) / FILE
     text = _written(beside) if beside.is_file() else None if weights.is_dir() else _stored(weights)
-    return text if text and "devstral" in text.lower() else None
+    is_page = text is not None and text.lstrip().startswith("<")  # of somebody who stands between us and the publisher
+    return text if text and not is_page and "devstral" in text.lower() else None
 
 
 def _written(path: Path) -> str:

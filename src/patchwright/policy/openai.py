@@ -1,7 +1,7 @@
 """A policy behind an OpenAI-compatible endpoint, streamed."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Self
 
 from pydantic import BaseModel, ValidationError
@@ -82,12 +82,12 @@ class OpenAIPolicy:
         return self._conversation(request) | options | _sampling(request.sampling)
 
     def _conversation(self, request: Request) -> Json:
-        if request.calling != "native" or self._connection.endpoint.rules == "any":
-            return CALLING[request.calling].body(request)
-        try:
-            return chat_completion(request)
-        except ConversationError as error:
-            raise EngineError(str(error)) from None
+        if request.calling == "native" and self._connection.endpoint.rules == "mistral":
+            with suppress(
+                ConversationError
+            ):  # what cannot be put right goes as it is: the endpoint may know what to do
+                return chat_completion(request)
+        return CALLING[request.calling].body(request)
 
     def _in_dialect(self, body: Json) -> Json:
         return in_mistrals_dialect(body) if self._connection.endpoint.dialect == "mistral" else body

@@ -11,8 +11,8 @@ Dialect = Literal["openai", "mistral"]
 """Whose fields a chat completion is asked for with."""
 
 Rules = Literal["any", "mistral"]
-"""Which conversations are taken there. mistral-common and Mistral's templates refuse a call without a result, an answer
-of nothing, a system message in the middle; other templates write them down somehow."""
+"""Which conversations are taken there. mistral-common and Mistral's templates refuse a call without a result and an
+answer of nothing; other templates write them down somehow."""
 
 
 class Endpoint(Record):

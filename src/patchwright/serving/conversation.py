@@ -15,11 +15,24 @@ from patchwright.schema.messages import (
     ToolSpec,
     UserMessage,
 )
-from patchwright.serving.body import AssistantBody, ChatBody, Content, MessageBody, SystemBody, ToolBody, UserBody
+from patchwright.serving.body import (
+    AssistantBody,
+    CallBody,
+    ChatBody,
+    Content,
+    MessageBody,
+    SystemBody,
+    ToolBody,
+    UserBody,
+)
 from patchwright.serving.problems import INVALID, Problem
 
+_REASONING = ("reasoning", "reasoning_content")
 _NO_PARAMETERS: Json = {"type": "object", "properties": {}, "additionalProperties": False}
 """What OpenAI takes missing parameters for."""
+
+PARTS = "\n\n"
+"""Between the parts of one message: mistral_common/protocol/instruct/normalize.py."""
 
 STRAY = "(a result of a call that is no longer in the conversation)"
 
@@ -36,16 +49,17 @@ def request_of(body: ChatBody) -> Request:
     return Request(messages=tuple(_messages(body.messages)), tools=tools_of(body), sampling=sampling)
 
 
-def is_text(body: ChatBody) -> bool:
-    """Whether it holds nothing but text: no pictures, no sound."""
-    contents = (message.content for message in body.messages)
-    return all(part.text is not None for content in contents if isinstance(content, list) for part in content)
-
-
-def ends_with_answer(body: ChatBody) -> bool:
-    """Whether its last message is an answer that could only be gone on with."""
+def is_plain(body: ChatBody) -> bool:
+    """Whether it is text and calls: no pictures, no reasoning, no answer at the end that is to be gone on with."""
     last = body.messages[-1]
-    return isinstance(last, AssistantBody) and not last.tool_calls
+    goes_on = isinstance(last, AssistantBody) and not last.tool_calls
+    return not goes_on and all(map(_is_plain, body.messages))
+
+
+def _is_plain(message: MessageBody) -> bool:
+    if any((message.model_extra or {}).get(name) for name in _REASONING):
+        return False
+    return not isinstance(message.content, list) or all(part.type == "text" for part in message.content)
 
 
 def tools_of(body: ChatBody) -> tuple[ToolSpec, ...]:
@@ -57,34 +71,34 @@ def tools_of(body: ChatBody) -> tuple[ToolSpec, ...]:
 
 
 def _messages(bodies: Iterable[MessageBody]) -> Iterable[Message]:
-    """Calls get ids of nine letters, whatever the client names them: Mistral's validator takes no others."""
-    ids: dict[str, str] = {}
-    names: dict[str, str] = {}
+    """Calls get ids of nine letters, whatever the client names them: Mistral's validator takes no others, and none
+    twice. A result that does not follow its call, or follows another one, is no result any more."""
+    waiting: dict[str, list[ToolCall]] = {}
     numbers = count(1)
     for number, body in enumerate(bodies):
         where = f"messages.{number}.content"
+        if not isinstance(body, ToolBody):
+            waiting = {}
         match body:
             case SystemBody():
                 yield SystemMessage(content=_text(body.content, where))
             case UserBody():
                 yield UserMessage(content=_text(body.content, where))
             case AssistantBody():
-                calls = tuple(body.tool_calls or ())
-                for call in calls:
-                    ids[call.id] = f"call{next(numbers):05d}"
-                    names[call.id] = call.function.name
-                yield AssistantMessage(
-                    content=_text(body.content, where),
-                    tool_calls=tuple(
-                        ToolCall(id=ids[call.id], name=call.function.name, arguments=call.function.arguments)
-                        for call in calls
-                    ),
-                )
-            case ToolBody() if body.tool_call_id in ids:
-                id_, name = ids[body.tool_call_id], names[body.tool_call_id]
-                yield ToolMessage(tool_call_id=id_, name=name, content=_text(body.content, where))
+                calls = tuple(_call(call, next(numbers)) for call in body.tool_calls or ())
+                for asked, call in zip(body.tool_calls or (), calls, strict=True):
+                    waiting.setdefault(asked.id, []).append(call)
+                yield AssistantMessage(content=_text(body.content, where), tool_calls=calls)
+            case ToolBody() if waiting.get(body.tool_call_id):
+                call = waiting[body.tool_call_id].pop(0)
+                yield ToolMessage(tool_call_id=call.id, name=call.name, content=_text(body.content, where))
             case ToolBody():
                 yield UserMessage(content=f"{STRAY}\n{_text(body.content, where)}")
+                waiting = {}
+
+
+def _call(body: CallBody, number: int) -> ToolCall:
+    return ToolCall(id=f"call{number:05d}", name=body.function.name, arguments=body.function.arguments)
 
 
 def _text(content: Content, where: str) -> str:
@@ -93,4 +107,4 @@ def _text(content: Content, where: str) -> str:
     other = next((part for part in content if part.text is None), None)
     if other is not None:
         raise Problem(INVALID, f"this model reads text, and no {other.type}", param=where)
-    return "".join(part.text or "" for part in content)
+    return PARTS.join(part.text for part in content if part.text)

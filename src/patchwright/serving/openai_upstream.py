@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,7 +13,7 @@ from patchwright.policy.connection import Connection, EngineBusy, EngineFailed, 
 from patchwright.policy.dialect import in_mistrals_dialect
 from patchwright.schema.messages import Json, ToolCall
 from patchwright.serving.body import ChatBody
-from patchwright.serving.conversation import ends_with_answer, is_text, request_of
+from patchwright.serving.conversation import is_plain, request_of
 from patchwright.serving.problems import BUSY, ENGINE, INVALID, NO_MODEL, TOO_LONG, UNAVAILABLE, Problem
 
 _CHAT = "/v1/chat/completions"
@@ -58,12 +58,10 @@ class OpenAIUpstream:
         return await is_ready(self._connection)
 
     def _messages(self, body: ChatBody) -> list[Json]:
-        """As the endpoint can write them down. Pictures, and an answer to be gone on with, are its own business."""
-        if self._connection.endpoint.rules == "mistral" and is_text(body) and not ends_with_answer(body):
-            try:
+        """As the endpoint can write them down. What cannot be put right goes as it is: it may know what to do."""
+        if self._connection.endpoint.rules == "mistral" and is_plain(body):
+            with suppress(ConversationError):
                 return chat_completion(request_of(body))["messages"]
-            except ConversationError as error:
-                raise Problem(INVALID, str(error), param="messages") from None
         messages: list[Json] = body.model_dump(exclude_unset=True, include={"messages"})["messages"]
         for message in messages:
             if calls := message.get("tool_calls"):

@@ -56,6 +56,11 @@ def test_the_publishers_system_prompt_goes_along_into_a_gguf_file_and_out_of_it(
     file = converted(tmp_path / "published", tmp_path / "devstral.gguf", "gguf")
     assert agents_prompt(file) == "You are Devstral.\n"
     assert contents(converted(file, tmp_path / "back", "mistral")) == contents(tmp_path / "published")
+    (tmp_path / "pulled").mkdir()
+    shutil.copy(tiny_devstral / "tiny.gguf", tmp_path / "pulled")
+    shutil.copy(tmp_path / "published" / "SYSTEM_PROMPT.txt", tmp_path / "pulled")
+    beside = converted(tmp_path / "pulled" / "tiny.gguf", tmp_path / "from-beside", "mistral")
+    assert contents(beside) == contents(tmp_path / "published")
 
 
 def test_wider_numbers_and_back_are_the_same_numbers(tiny_devstral: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A conversation as mistral-common takes it: whatever an agent goes through, it stays one that can be written down."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import dropwhile
 
 from patchwright.chat.calls import wire_call, wire_tool
@@ -30,7 +30,8 @@ def chat_completion(request: Request) -> Json:
     Raises ConversationError for an order of messages that the model has never seen.
     """
     _check_order(request.messages)
-    body: Json = {"messages": [_wire(message) for message in _answered(request.messages)]}
+    tools = frozenset(tool.name for tool in request.tools)
+    body: Json = {"messages": [_wire(message, tools) for message in _answered(request.messages)]}
     if request.tools:
         body["tools"] = [wire_tool(tool) for tool in request.tools]
     return body
@@ -63,13 +64,13 @@ def _no_results(calls: Sequence[ToolCall]) -> Iterator[ToolMessage]:
         yield ToolMessage(tool_call_id=call.id, name=call.name, content=NO_RESULT)
 
 
-def _wire(message: Message) -> Json:
+def _wire(message: Message, tools: Container[str]) -> Json:
     match message:
         case AssistantMessage(tool_calls=()):
             # mistral-common refuses an answer of nothing, and cuts blanks at the end: what is written is nothing.
             return {"role": "assistant", "content": message.content or " "}
         case AssistantMessage():
-            calls = [wire_call(_named(call)) for call in message.tool_calls]
+            calls = [wire_call(_named(call, tools)) for call in message.tool_calls]
             return {"role": "assistant", "content": message.content or None, "tool_calls": calls}
         case ToolMessage():  # its name is not written
             return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.content}
@@ -77,6 +78,8 @@ def _wire(message: Message) -> Json:
             return {"role": message.role, "content": message.content}
 
 
-def _named(call: ToolCall) -> ToolCall:
+def _named(call: ToolCall, tools: Container[str]) -> ToolCall:
     """A name that is none, as of a call that was cut off, becomes one."""
+    if call.name in tools:
+        return call
     return call.model_copy(update={"name": _NOT_IN_NAMES.sub("_", call.name)[:_NAME_CHARS] or NO_NAME})

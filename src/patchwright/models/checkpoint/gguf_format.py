@@ -30,6 +30,7 @@ from patchwright.models.gguf_header import GgufHeader, read_header
 from patchwright.models.gguf_header import Tensor as Entry
 from patchwright.models.recipe import number_type
 from patchwright.models.system_prompt import KEY as SYSTEM_PROMPT_KEY
+from patchwright.models.system_prompt import agents_prompt
 from patchwright.models.tokenizer import TEKKEN_PRE, VERSION_KEY, has_devstrals_tokens
 
 _QUANTISED = frozenset(kind.name for kind in gguf.quants._type_traits)  # pyright: ignore[reportPrivateUsage]
@@ -61,7 +62,7 @@ def open_gguf(path: Path, files: ExitStack) -> Checkpoint:
         tensors=found,
         others=[entry.name for entry in header.tensors if entry.name not in ours],
         tekken=devstral_tekken() if has_devstrals_tokens(path) else None,
-        system_prompt=prompt if isinstance(prompt, str) else None,
+        system_prompt=agents_prompt(path) or (prompt if isinstance(prompt, str) else None),
         chat_template=template if isinstance(template, str) else None,
     )
 
