@@ -24,6 +24,7 @@ from patchwright.engines.installation import Installation
 from patchwright.engines.llama_cpp import LlamaCpp
 from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.mistral_inference import MistralInference
+from patchwright.engines.openvino import OpenVino, OpenVinoSettings
 from patchwright.engines.running import running_engines, stop_engine
 from patchwright.engines.transformers import Transformers, TransformersSettings
 from patchwright.engines.vllm import Vllm, VllmSettings
@@ -37,8 +38,22 @@ from patchwright.schema.messages import Json, Request, Sampling, SystemMessage, 
 Outcome = dict[str, str]
 """For each column, what came: "yes", or "no" and why."""
 
-RUNS = ("llama.cpp:gguf", "vllm:mistral", "vllm:hf", "vllm:two", "transformers:hf", "mistral-inference:mistral")
-LOADS = {"mistral": "Mistral's format", "hf": "Hugging Face's", "gguf": "GGUF", "two": "two processes"}
+RUNS = (
+    "llama.cpp:gguf",
+    "vllm:mistral",
+    "vllm:hf",
+    "vllm:two",
+    "transformers:hf",
+    "openvino:q8_0",
+    "mistral-inference:mistral",
+)
+LOADS = {
+    "mistral": "Mistral's format",
+    "hf": "Hugging Face's",
+    "gguf": "GGUF",
+    "q8_0": "GGUF",
+    "two": "two processes",
+}
 ASKED = (
     *("ids equal the reference", "tool call parsed", "tool call streamed", "tool call forced", "json_schema"),
     *("logprobs", "n > 1", "prefix cache"),
@@ -81,7 +96,8 @@ def _write_models(directory: Path) -> MistralTokens:
     checkpoint = scripted_checkpoint(tiny_decoder(width=256, layers=2), script, seed=0)
     convert(checkpoint, directory / "mistral", "mistral", "bf16", chat_template=None)
     convert(checkpoint, directory / "hf", "hf", "bf16", chat_template=None)
-    convert(checkpoint, directory / "tiny.gguf", "gguf", "bf16", chat_template=chat_template())
+    for number_type in ("bf16", "q8_0"):  # OpenVINO GenAI reads no bf16
+        convert(checkpoint, directory / f"{number_type}.gguf", "gguf", number_type, chat_template=chat_template())
     return tokens
 
 
@@ -116,10 +132,13 @@ async def _generated(weights: Path, tokens: MistralTokens) -> Outcome:
 
 
 def _engine(name: str, form: str, directory: Path, state_dir: Path) -> Engine:
-    path = directory / {"gguf": "tiny.gguf", "two": "mistral"}.get(form, form)
+    path = directory / {"gguf": "bf16.gguf", "q8_0": "q8_0.gguf", "two": "mistral"}.get(form, form)
     if name == "llama.cpp":
         return LlamaCpp(path, LlamaCppSettings(context_tokens=CONTEXT_TOKENS), state_dir, model_name="tiny")
     root = load_settings().data_dir / "engines"
+    if name == "openvino":
+        settings = OpenVinoSettings(context_tokens=CONTEXT_TOKENS)
+        return OpenVino(path, settings, state_dir, Installation(root, "openvino"), "tiny")
     if name == "transformers":
         return Transformers(path, TransformersSettings(), state_dir, Installation(root, "transformers"), "tiny")
     settings = VllmSettings(context_tokens=CONTEXT_TOKENS, slots=4, tensor_parallel=2 if form == "two" else 1)
@@ -250,7 +269,7 @@ def _print_table(results: dict[str, Outcome]) -> None:
     engines = list(dict.fromkeys(run.partition(":")[0] for run in results))
     print("| | " + " | ".join(engines) + " |")
     print("|---" * (len(engines) + 1) + "|")
-    for column in (*LOADS.values(), *ASKED):
+    for column in (*dict.fromkeys(LOADS.values()), *ASKED):
         print(f"| {column} | " + " | ".join(_cell(results, engine, column) for engine in engines) + " |")
 
 

@@ -18,6 +18,7 @@ from pydantic_settings import (
 from patchwright.agent.limits import Limits
 from patchwright.engines.base import EngineName
 from patchwright.engines.llama_cpp_settings import LlamaCppSettings
+from patchwright.engines.openvino import OpenVinoSettings
 from patchwright.engines.transformers import TransformersSettings
 from patchwright.engines.vllm import VllmSettings
 from patchwright.errors import ConfigError
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
     """Sessions, snapshots, and what is known of running engines."""
 
     engine: EngineName = "llama.cpp"
-    """What runs the model: llama.cpp, vllm or transformers. All but llama.cpp are installed first."""
+    """What runs the model: llama.cpp, vllm, transformers or openvino. All but llama.cpp are installed first."""
 
     llama_cpp: LlamaCppSettings = LlamaCppSettings()
     """The embedded engine."""
@@ -60,6 +61,9 @@ class Settings(BaseSettings):
 
     transformers: TransformersSettings = TransformersSettings()
     """`transformers serve`, for weights in Hugging Face's format."""
+
+    openvino: OpenVinoSettings = OpenVinoSettings()
+    """OpenVINO GenAI, for GGUF files on a CPU."""
 
     sandbox: SandboxSettings = SandboxSettings()
     """Where commands run. Their PATH is the user's own, unless one is set here."""

@@ -24,6 +24,7 @@ from patchwright.config import Settings
 from patchwright.engines.base import ALONE, Engine, Replica
 from patchwright.engines.installation import Installation
 from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.openvino import OpenVino
 from patchwright.engines.remote import Remote
 from patchwright.engines.transformers import Transformers
 from patchwright.engines.vllm import Vllm
@@ -79,16 +80,23 @@ def engine_of(settings: Settings, replica: Replica = ALONE) -> Engine:
 
 
 def _engine_for(settings: Settings, path: Path, name: str, replica: Replica) -> Engine:
+    if settings.engine in {"llama.cpp", "openvino"} and path.is_dir():
+        raise ModelError(
+            f"{path} is a directory, and {settings.engine} runs a .gguf file",
+            hint="`patchwright model convert` writes one; `--engine vllm` runs the directory as it is",
+        )
     if settings.engine == "llama.cpp":
-        if path.is_dir():
-            raise ModelError(
-                f"{path} is a directory, and llama.cpp runs a .gguf file",
-                hint="`patchwright model convert` writes one; `--engine vllm` runs the directory as it is",
-            )
         return LlamaCpp(path, settings.llama_cpp, settings.state_dir, model_name=name, replica=replica)
     installation = Installation(settings.data_dir / "engines", settings.engine)
     if settings.engine == "vllm":
         return Vllm(path, settings.vllm, settings.state_dir, installation, name)
+    if settings.engine == "openvino":
+        if has_devstrals_tokens(path):
+            raise ModelError(
+                "OpenVINO GenAI splits Devstral's text otherwise than Devstral's own tokenizer",
+                hint="`--engine llama.cpp` reads the same file, token for token",
+            )
+        return OpenVino(path, settings.openvino, settings.state_dir, installation, name)
     return Transformers(path, settings.transformers, settings.state_dir, installation, name)
 
 
@@ -102,12 +110,12 @@ def profile_of(settings: Settings, named: str | None) -> Profile:
 
 def _profile(settings: Settings, named: str | None) -> Profile:
     """`small` for weights that nobody knows, since a grammar helps any model along, and `devstral` for endpoints and
-    vLLM, which call tools natively, and for Devstral. transformers reads no calls out of a Mistral model's answer."""
+    vLLM, which call tools natively, and for Devstral. The others read no calls out of an answer."""
     if named:
         return profile_named(named)
     if settings.base_url or settings.engine == "vllm" or is_devstral(settings):
         return DEVSTRAL
-    if settings.engine == "transformers":
+    if settings.engine in {"transformers", "openvino"}:
         return SMALL
     reference = resolve(settings.model)
     return profile_named(reference.profile) if isinstance(reference, CatalogueEntry) else SMALL

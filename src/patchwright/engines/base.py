@@ -5,13 +5,13 @@ from typing import Literal, Protocol
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.record import Record
 
-ServedName = Literal["vllm", "transformers"]
+ServedName = Literal["vllm", "transformers", "openvino"]
 """The engines that are programs in an environment of their own."""
 
 InstalledName = Literal[ServedName, "mistral-inference"]
 """What `patchwright engine install` makes an environment for. mistral-inference serves nobody: it only generates."""
 
-EngineName = Literal["llama.cpp", "vllm", "transformers"]
+EngineName = Literal["llama.cpp", ServedName]
 
 
 class Replica(Record):

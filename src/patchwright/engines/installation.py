@@ -63,13 +63,13 @@ class Installation:
         shutil.rmtree(self.directory, ignore_errors=True)
         on_step("making an environment")
         self._run([sys.executable, "-m", "venv", str(self.directory)], log)
-        on_step(f"installing {recipe.torch}")
-        if self._pip(log, "install", recipe.torch) and self._pip(
-            log, "install", recipe.torch, "--index-url", torch_index
-        ):
-            raise self._failed(f"{recipe.torch} is not to be had", "--torch-index names another index")
+        first = (recipe.torch,) if recipe.torch else ()
+        if first:
+            on_step(f"installing {recipe.torch}")
+            if self._pip(log, "install", *first) and self._pip(log, "install", *first, "--index-url", torch_index):
+                raise self._failed(f"{recipe.torch} is not to be had", "--torch-index names another index")
         on_step(f"installing {', '.join((*recipe.packages, *recipe.bare))}")
-        if self._pip(log, "install", recipe.torch, *recipe.packages):
+        if self._pip(log, "install", *first, *recipe.packages):
             raise self._failed("pip failed")
         if recipe.bare and self._pip(log, "install", "--no-deps", *recipe.bare):
             raise self._failed("pip failed")

@@ -24,7 +24,7 @@ class Launch(Record):
     """The name that the endpoint serves the model under."""
     path: Path
     context_tokens: int
-    kv_type: KvType | Literal["bf16"]
+    kv_type: KvType | Literal["bf16", "u8"]
     threads: int
     slots: int
     """Requests, or answers to one request, that are worked on at once."""
@@ -33,6 +33,8 @@ class Launch(Record):
     streams: bool = True
     """Whether it can answer piece by piece."""
     rules: Rules = "any"
+    tokenizes: bool = False
+    """Whether it has llama.cpp's POST /tokenize."""
     idle_s: float
     start_timeout_s: float
     api_key: SecretStr

@@ -21,7 +21,7 @@ class Recipe(Record):
 
     engine: InstalledName
     device: Device
-    torch: str
+    torch: str | None = None
     """Installed first, and from PyTorch's index if the user's has none."""
     packages: tuple[str, ...]
     bare: tuple[str, ...] = ()
@@ -40,6 +40,9 @@ def recipe(engine: InstalledName, device: Device) -> Recipe:
     if engine == "transformers":
         packages = ("transformers[serving]==5.23.0", "mistral-common==1.13.1")
         return Recipe(engine=engine, device=device, torch=torch, packages=packages, program="transformers")
+    if engine == "openvino":
+        packages = ("openvino-genai==2026.4.1.0", "starlette==1.10.0", "uvicorn==0.54.0")
+        return Recipe(engine=engine, device="cpu", packages=packages, program="python")
     if engine == "mistral-inference":
         # It asks for xformers, which is for GPUs and for few versions of PyTorch: our program takes its place.
         bare = ("mistral-inference==1.6.0",)

@@ -53,7 +53,7 @@ class EngineState(Record):
             model=self.launch.model,
             api_key=self.launch.api_key,
             context_tokens=self.context_tokens,
-            tokenizes=self.launch.engine == "llama.cpp",
+            tokenizes=self.launch.tokenizes or self.launch.engine == "llama.cpp",
             streams=self.launch.streams,
             rules=self.launch.rules,
             adapters=tuple(adapter.name for adapter in adapters),
