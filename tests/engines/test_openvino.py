@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from patchwright.engines.installation import Installation
-from patchwright.engines.openvino import OpenVino, OpenVinoSettings, cache_gib_of, window
+from patchwright.engines.openvino import OpenVino, OpenVinoSettings, cache_gib_of
 from patchwright.engines.recipe import recipe
 from patchwright.errors import EngineError
 from patchwright.models.gguf_file import read_gguf
@@ -15,14 +15,6 @@ async def test_one_that_is_not_installed_says_how_to(tiny_gguf: Path, state_dir:
     with pytest.raises(EngineError, match="openvino is not installed") as caught:
         await engine.connect()
     assert caught.value.hint == "`patchwright engine install openvino`"
-
-
-def test_the_window_is_an_agents_and_never_longer_than_the_models(tmp_path: Path) -> None:
-    info = read_gguf(write_tiny_gguf(tmp_path / "tiny.gguf", context_tokens=100_000))
-    assert window(info, None) == 32768
-    assert window(info, 100_000) == 100_000
-    with pytest.raises(EngineError, match="the model has a window of 100000 tokens, not 100001"):
-        window(info, 100_001)
 
 
 def test_the_cache_holds_one_full_window(tmp_path: Path) -> None:

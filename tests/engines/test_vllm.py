@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from patchwright.engines.installation import Installation
-from patchwright.engines.vllm import Vllm, VllmSettings, cpu_variables, flags, kv_cache_gib, window
+from patchwright.engines.vllm import Vllm, VllmSettings, cpu_variables, flags, kv_cache_gib
 from patchwright.engines.weights import Weights
 from patchwright.errors import EngineError
 
@@ -29,13 +29,6 @@ def test_weights_in_hugging_faces_format_keep_mistrals_tokenizer_where_it_is() -
     without = flags(weights.model_copy(update={"tekken": False}), VllmSettings(), 4096, "devstral")
     assert with_tekken[:3] == ("--tokenizer_mode", "mistral", "--tool-call-parser")
     assert without[:3] == ("--tool-call-parser", "mistral", "--enable-auto-tool-choice")
-
-
-def test_the_window_is_an_agents_and_never_longer_than_the_models() -> None:
-    assert window(DEVSTRAL, None) == 32768
-    assert window(DEVSTRAL, 131072) == 131072
-    with pytest.raises(EngineError, match="the model has a window of 131072 tokens, not 131073"):
-        window(DEVSTRAL, 131073)
 
 
 def test_the_cache_holds_one_full_window_shared_by_the_processes() -> None:

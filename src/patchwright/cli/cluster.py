@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from patchwright.config import Settings
 from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS
 from patchwright.engines.recipe import Device
-from patchwright.engines.vllm import kv_cache_gib, window
+from patchwright.engines.served import window
+from patchwright.engines.vllm import kv_cache_gib
 from patchwright.engines.weights import read_weights
 from patchwright.errors import ConfigError, ModelError
 from patchwright.models.catalogue import CatalogueEntry
@@ -132,7 +133,7 @@ def _model(settings: Settings) -> ClusterModel:
 
 def _directory(model: LocalModel, settings: Settings) -> ClusterModel:
     weights = read_weights(model.path)
-    context_tokens = window(weights, settings.vllm.context_tokens)
+    context_tokens = window(weights.context_tokens, settings.vllm.context_tokens)
     return ClusterModel(
         name=model.name,
         source=str(model.path),

@@ -2,22 +2,14 @@
 
 import os
 import secrets
-from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from patchwright.engines.installation import Installation
 from patchwright.engines.launch import ServedLaunch
-from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS
 from patchwright.engines.recipe import Recipe
-from patchwright.engines.starting import brought_up, engine_id
+from patchwright.engines.served import GIB, ServedEngine, ServedSettings, window
 from patchwright.engines.state import EngineFiles
 from patchwright.engines.weights import Weights, WeightsFormat, read_weights
-from patchwright.errors import EngineError, ModelError
-from patchwright.schema.endpoint import Endpoint
-from patchwright.schema.record import Record
-
-GIB = 1 << 30
 
 TOKENIZER_FLAGS = ("--tokenizer_mode", "mistral")
 FORMAT_FLAGS = ("--config_format", "mistral", "--load_format", "mistral")
@@ -32,7 +24,7 @@ _PRIVATE = {
 }
 
 
-class VllmSettings(Record):
+class VllmSettings(ServedSettings):
     """What a user can say about vLLM."""
 
     context_tokens: int | None = Field(default=None, ge=256)
@@ -47,72 +39,41 @@ class VllmSettings(Record):
     kv_cache_gib: int | None = Field(default=None, ge=1)
     """On a CPU, GiB for the KV cache of each process; by default what one full window takes. On a GPU vLLM fills it."""
 
-    idle_s: float = Field(default=900, gt=0)
-    """Seconds without a request after which the engine ends and gives its memory back."""
 
-    start_timeout_s: float = Field(default=900, gt=0)
-    """Seconds that loading the model may take."""
-
-
-class Vllm:
-    """A directory of weights served by vLLM, one engine for each directory and settings."""
+class Vllm(ServedEngine[VllmSettings, Weights]):
+    """A directory of weights served by vLLM."""
 
     name = "vllm"
 
-    def __init__(
-        self, model: Path, settings: VllmSettings, state_dir: Path, installation: Installation, model_name: str
-    ) -> None:
-        self._path = model.absolute()
-        self._settings = settings
-        self._state_dir = state_dir
-        self._installation = installation
-        self._model_name = model_name
+    def read(self) -> Weights:
+        return read_weights(self.path)
 
-    async def connect(self) -> Endpoint:
-        """The endpoint of the running engine, or of one that is started now.
-
-        Raises EngineError when vLLM is not installed, cannot run the model, or is not ready in time.
-        """
-        installed = self._installation.installed()
-        try:
-            weights = read_weights(self._path)
-        except ModelError as error:
-            raise EngineError(str(error), hint=error.hint) from error
-        settings = self._settings.model_dump_json(exclude={"idle_s", "start_timeout_s"})
-        identifier = engine_id(self._model_name, self.name, str(self._path), settings, installed.packages)
-        return await brought_up(
-            identifier,
-            self._state_dir,
-            lambda files: self._launch(files, weights, installed),
-            self._settings.start_timeout_s,
-        )
-
-    def _launch(self, files: EngineFiles, weights: Weights, installed: Recipe) -> ServedLaunch:
-        context_tokens = window(weights, self._settings.context_tokens)
-        command = flags(weights, self._settings, context_tokens, self._model_name)
+    def launch(self, files: EngineFiles, weights: Weights, installed: Recipe) -> ServedLaunch:
+        context_tokens = window(weights.context_tokens, self.settings.context_tokens)
+        command = flags(weights, self.settings, context_tokens, self.model_name)
         on_cpu = installed.device == "cpu"
-        kv_gib = self._settings.kv_cache_gib or kv_cache_gib(weights, self._settings, context_tokens)
+        kv_gib = self.settings.kv_cache_gib or kv_cache_gib(weights, self.settings, context_tokens)
         return ServedLaunch(
             engine="vllm",
             id=files.id,
             directory=files.state.parent,
-            model=self._model_name,
-            path=self._path,
+            model=self.model_name,
+            path=self.path,
             context_tokens=context_tokens,
             kv_type="bf16",
             threads=len(_cores()),
-            slots=self._settings.slots,
+            slots=self.settings.slots,
             rules="mistral" if _reads_tekken(weights.format, tekken=weights.tekken) else "any",
-            planned_bytes=weights.size_bytes + kv_gib * GIB * self._settings.tensor_parallel,
-            idle_s=self._settings.idle_s,
-            start_timeout_s=self._settings.start_timeout_s,
+            planned_bytes=weights.size_bytes + kv_gib * GIB * self.settings.tensor_parallel,
+            idle_s=self.settings.idle_s,
+            start_timeout_s=self.settings.start_timeout_s,
             api_key=SecretStr(secrets.token_urlsafe(32)),
             command=(
-                *(str(self._installation.program(installed.program)), "serve", str(self._path), *command),
+                *(self.program(installed), "serve", str(self.path), *command),
                 *(("--enforce-eager",) if on_cpu else ()),
             ),
             address="uds",
-            variables=_PRIVATE | (cpu_variables(kv_gib, self._settings.tensor_parallel, _cores()) if on_cpu else {}),
+            variables=_PRIVATE | (cpu_variables(kv_gib, self.settings.tensor_parallel, _cores()) if on_cpu else {}),
         )
 
 
@@ -139,16 +100,6 @@ def card_flags(form: WeightsFormat, *, tekken: bool) -> tuple[str, ...]:
 
 def _reads_tekken(form: WeightsFormat, *, tekken: bool) -> bool:
     return form == "mistral" or tekken
-
-
-def window(weights: Weights, wanted: int | None) -> int:
-    """Raises EngineError when it is longer than the model's."""
-    if wanted and wanted > weights.context_tokens:
-        raise EngineError(
-            f"the model has a window of {weights.context_tokens} tokens, not {wanted}",
-            hint="name a shorter context, or none: then it is chosen",
-        )
-    return wanted or min(weights.context_tokens, CONTEXT_TOKENS)
 
 
 def kv_cache_gib(weights: Weights, settings: VllmSettings, context_tokens: int) -> int:

@@ -1,0 +1,89 @@
+"""What the engines that are programs of their own have in common: settings, and how one is found or started."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import Field
+
+from patchwright.engines.installation import Installation
+from patchwright.engines.launch import ServedLaunch
+from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS
+from patchwright.engines.recipe import Recipe
+from patchwright.engines.starting import brought_up, engine_id
+from patchwright.engines.state import EngineFiles
+from patchwright.errors import EngineError, ModelError
+from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.record import Record
+
+GIB = 1 << 30
+
+_SHARED = {"idle_s", "start_timeout_s"}
+"""Callers that differ in these share an engine."""
+
+
+class ServedSettings(Record):
+    """What a user can say about any of them."""
+
+    idle_s: float = Field(default=900, gt=0)
+    """Seconds without a request after which the engine ends and gives its memory back."""
+
+    start_timeout_s: float = Field(default=900, gt=0)
+    """Seconds that loading the model may take."""
+
+
+S = TypeVar("S", bound=ServedSettings)
+W = TypeVar("W")
+
+
+class ServedEngine(ABC, Generic[S, W]):
+    """One engine for each model and settings. `W`: what is read of the weights before it starts."""
+
+    name: str
+
+    def __init__(self, model: Path, settings: S, state_dir: Path, installation: Installation, model_name: str) -> None:
+        self.path = model.absolute()
+        self.settings = settings
+        self.model_name = model_name
+        self._state_dir = state_dir
+        self._installation = installation
+
+    async def connect(self) -> Endpoint:
+        """The endpoint of the running engine, or of one that is started now.
+
+        Raises EngineError when it is not installed, cannot run the model, or is not ready in time.
+        """
+        installed = self._installation.installed()
+        try:
+            weights = self.read()
+        except ModelError as error:
+            raise EngineError(str(error), hint=error.hint) from error
+        settings = self.settings.model_dump_json(exclude=_SHARED)
+        identifier = engine_id(self.model_name, self.name, str(self.path), settings, installed.packages)
+        return await brought_up(
+            identifier,
+            self._state_dir,
+            lambda files: self.launch(files, weights, installed),
+            self.settings.start_timeout_s,
+        )
+
+    @abstractmethod
+    def read(self) -> W:
+        """Raises ModelError, or EngineError for weights that the engine cannot run."""
+
+    @abstractmethod
+    def launch(self, files: EngineFiles, weights: W, installed: Recipe) -> ServedLaunch:
+        """Raises EngineError for settings that do not suit the model."""
+
+    def program(self, installed: Recipe) -> str:
+        return str(self._installation.program(installed.program))
+
+
+def window(models: int, wanted: int | None) -> int:
+    """In tokens, of a model with a window of so many. Raises EngineError when it is longer than the model's."""
+    if wanted and wanted > models:
+        raise EngineError(
+            f"the model has a window of {models} tokens, not {wanted}",
+            hint="name a shorter context, or none: then it is chosen",
+        )
+    return wanted or min(models, CONTEXT_TOKENS)
