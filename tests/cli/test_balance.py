@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from patchwright.cli.balance import balanced_endpoints
 from patchwright.config import load_settings
 from patchwright.serving.body import ChatBody
+from patchwright.serving.queue import FairQueue
 from patchwright.serving.settings import ServeSettings
 from patchwright.serving.upstream import Upstream
 from tests.policy.http_server import status
@@ -23,7 +24,8 @@ async def one_of_two_answers(tmp_path: Path) -> AsyncGenerator[tuple[Upstream, O
     async with openai_server(context_tokens=1000) as there, openai_server(context_tokens=500) as late:
         late.broken = status(502, {"error": "bad gateway"})
         settings, serve = load_settings(state_dir=tmp_path), ServeSettings(upstreams=(late.url, there.url))
-        async with balanced_endpoints(settings, serve, CollectorRegistry()) as upstream:
+        queue = FairQueue(slots=2, waiting=9)
+        async with balanced_endpoints(settings, serve, CollectorRegistry(), queue) as upstream:
             yield upstream, there, late
 
 

@@ -70,6 +70,7 @@ async def test_a_program_is_served_through_the_gate_wherever_it_listens(address:
         "context_tokens": 4096,
         "tokenizes": False,
         "dialect": "openai",
+        "rules": "any",
         "streams": True,
         "adapters": (),
     }
