@@ -10,9 +10,9 @@ from typing import IO
 from pydantic import ValidationError
 
 from patchwright.engines.base import InstalledName
-from patchwright.engines.lock import locked
 from patchwright.engines.recipe import Recipe
 from patchwright.errors import EngineError
+from patchwright.lock import locked_within
 
 INSTALL_TIMEOUT_S = 3600
 """To wait for somebody else who installs the same; vLLM with CUDA is some ten gigabytes."""
@@ -52,7 +52,8 @@ class Installation:
     async def install(self, recipe: Recipe, torch_index: str, on_step: OnStep) -> None:
         """Makes the environment anew, unless it is as the recipe says. Raises EngineError; the log tells more."""
         self.directory.parent.mkdir(parents=True, exist_ok=True)
-        async with locked(self._lock, f"installing {self.engine}", INSTALL_TIMEOUT_S):
+        busy = EngineError(f"another process has been installing {self.engine} for {INSTALL_TIMEOUT_S:.0f} s")
+        async with locked_within(INSTALL_TIMEOUT_S, self._lock, busy):
             if self.recipe() == recipe:
                 return
             with self.log.open("w", encoding="utf-8") as log:

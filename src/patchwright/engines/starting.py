@@ -18,10 +18,10 @@ import httpx
 import psutil
 
 from patchwright.engines.launch import LAUNCH, LlamaCppLaunch, ServedLaunch
-from patchwright.engines.lock import locked
 from patchwright.engines.log import failure_in
 from patchwright.engines.state import READY, EngineFiles, EngineState, engines_directory
 from patchwright.errors import EngineError
+from patchwright.lock import locked_within
 from patchwright.schema.endpoint import Endpoint
 
 ANSWER_TIMEOUT_S = 10.0
@@ -50,7 +50,9 @@ async def brought_up(
     Raises EngineError when it cannot run its model, and when it is not ready in time.
     """
     files = EngineFiles(_directory(state_dir), identifier)
-    async with locked(files.lock, f"starting {identifier}", start_timeout_s + ANSWER_TIMEOUT_S) as lock:
+    timeout_s = start_timeout_s + ANSWER_TIMEOUT_S
+    busy = EngineError(f"another process has been starting {identifier} for {timeout_s:.0f} s")
+    async with locked_within(timeout_s, files.lock, busy) as lock:
         state = await _find(files) or await _start(launch(files), files, lock)
         files.touch()
     return state.endpoint()

@@ -6,9 +6,9 @@ from queue import Empty, SimpleQueue
 import psutil
 
 from patchwright.engines.launch import LlamaCppLaunch, ServedLaunch
-from patchwright.engines.lock import try_lock
 from patchwright.engines.server import Server
 from patchwright.engines.state import EngineFiles, EngineState
+from patchwright.lock import try_lock
 
 POLL_S = 1.0
 

@@ -12,19 +12,18 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from patchwright.errors import BenchmarkError, RepositoryError
+from patchwright.errors import BenchmarkError
 from patchwright.evals.build import Build
 from patchwright.evals.trees import QUICK
 from patchwright.evals.uv import index_exports, python_of, uv_program
+from patchwright.lock import locked_within
 from patchwright.repo.git import Git, split
-from patchwright.repo.lock import locked
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import InstallConfig
 from patchwright.schema.record import Record
@@ -95,7 +94,11 @@ class Environments:
         if found := _read_finished(directory):
             return found
         self._cache.mkdir(parents=True, exist_ok=True)
-        async with self._locked(directory) as lock:
+        busy = BenchmarkError(
+            f"another process has been building {directory} for {self._timeout_s:g} s",
+            hint="wait for it to end, then try again",
+        )
+        async with locked_within(self._timeout_s, directory.with_name(f"{directory.name}.lock"), busy) as lock:
             if found := _read_finished(directory):
                 return found
             # What an interrupted build has left: a virtual environment cannot be moved, so that it isn't built
@@ -105,21 +108,6 @@ class Environments:
             finished = await self._build(directory, config, tree, lock)
             _write_finished(directory, finished)
             return finished
-
-    @asynccontextmanager
-    async def _locked(self, directory: Path) -> AsyncGenerator[int]:
-        lock = locked(directory.with_name(f"{directory.name}.lock"), self._timeout_s)
-        try:
-            descriptor = await lock.__aenter__()
-        except RepositoryError:
-            raise BenchmarkError(
-                f"another process has been building {directory} for {self._timeout_s:g} s",
-                hint="wait for it to end, then try again",
-            ) from None
-        try:
-            yield descriptor
-        finally:
-            await lock.__aexit__(None, None, None)
 
     async def _build(self, directory: Path, config: InstallConfig, tree: Path, lock: int) -> _Finished:
         template, venv, log = directory / "tree", directory / "venv", directory / "build.log"

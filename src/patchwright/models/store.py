@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from patchwright.errors import ModelError
 from patchwright.models.catalogue import SAFETENSORS, CatalogueEntry, FileSource, HubFile, HubRepo, catalogue
-from patchwright.models.download import Downloader, Receipt, locked
+from patchwright.models.download import Downloader, Receipt, held
 from patchwright.models.hub import Hub
 from patchwright.models.partial import Partial, disk_errors
 from patchwright.models.progress import OnProgress, Progress
@@ -79,7 +79,7 @@ class ModelStore:
         if not found:
             raise ModelError(f"{reference.name} is not on this machine", hint="see `patchwright model list`")
         freed = sum(_size(left) for left in found)
-        with locked(path, on_wait=lambda: None):
+        with held(path, on_wait=lambda: None):
             _delete(path)
             _delete(Partial(path).path)
             Partial(path).discard()
@@ -128,7 +128,7 @@ class ModelStore:
     def _pull_directory(self, repo: HubRepo, path: Path, on_progress: OnProgress) -> None:
         """Like a file, a directory gets its name when it is whole."""
         arriving = Partial(path).path
-        with locked(path, lambda: on_progress(Progress("waiting", path.name, "", 0, None))):
+        with held(path, lambda: on_progress(Progress("waiting", path.name, "", 0, None))):
             if path.exists():
                 return
             for file, promise in self._list(repo):

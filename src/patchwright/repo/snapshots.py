@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from patchwright.errors import RepositoryError
+from patchwright.lock import locked_within
 from patchwright.repo.git import Git
-from patchwright.repo.lock import locked
 from patchwright.repo.log import SnapshotLog
 from patchwright.repo.modes import write_modes
 from patchwright.repo.shadow import Shadow
@@ -124,7 +124,11 @@ class Snapshots:
         self._store_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._exclude_file is None:
             self._exclude_file = (await find_work_tree(self._root)).exclude_file
-        async with locked(self._git_dir.with_suffix(".lock"), self._lock_timeout_s) as lock_fd:
+        busy = RepositoryError(
+            f"another process has kept the snapshots of this tree busy for {self._lock_timeout_s:g} s",
+            hint="wait for it to end, then try again",
+        )
+        async with locked_within(self._lock_timeout_s, self._git_dir.with_suffix(".lock"), busy) as lock_fd:
             git = Git(
                 self._root,
                 variables={"GIT_DIR": str(self._git_dir), "GIT_WORK_TREE": str(self._root)},

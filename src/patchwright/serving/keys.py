@@ -3,7 +3,6 @@
 A key is 256 random bits, which no dictionary holds: one round of SHA-256 hides it as well as a slow hash would.
 """
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -16,6 +15,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from patchwright.errors import ConfigError
+from patchwright.lock import locked
 from patchwright.schema.record import Record
 
 PREFIX = "pw-"
@@ -105,12 +105,8 @@ class KeyStore:
     @contextmanager
     def _locked(self) -> Generator[None]:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _for_owner(str(self._path.with_suffix(".lock")), os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._path.with_suffix(".lock")):
             yield
-        finally:
-            os.close(lock)
 
 
 def _digest(secret: str) -> str:

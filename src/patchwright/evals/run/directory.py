@@ -1,6 +1,5 @@
 """The directory of a run: what it is, and each attempt, whole or not there at all."""
 
-import fcntl
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from patchwright.errors import BenchmarkError, ConfigError, RecordError
+from patchwright.lock import try_lock
 from patchwright.schema.attempt import Attempt, RunFacts
 
 _SAME = ("benchmark", "model", "scaffold", "attempts", "time_limit_s", "instance_ids", "excluded", "patchwright")
@@ -34,14 +34,13 @@ class RunDirectory:
         """
         _check_names(facts)
         self._make()
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            self._acquire(descriptor)
+        with try_lock(self.path / "lock") as lock:
+            if lock is None:
+                hint = "wait for it to end, or name another directory"
+                raise ConfigError(f"another runner is at work in {self.path}", hint=hint)
             self._settle(facts)
             shutil.rmtree(self.work, ignore_errors=True)
             yield
-        finally:
-            os.close(descriptor)
 
     @property
     def work(self) -> Path:
@@ -81,14 +80,6 @@ class RunDirectory:
             (self.path / "attempts").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{self.path}: {(error.strerror or str(error)).lower()}") from None
-
-    def _acquire(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                f"another runner is at work in {self.path}", hint="wait for it to end, or name another directory"
-            ) from None
 
     def _settle(self, facts: RunFacts) -> None:
         """The facts are written when the run is new, and must be the same when it is not."""

@@ -1,19 +1,18 @@
 """A scaffold's own Python environment: made by uv once, whole or not at all, and found again."""
 
 import asyncio
-import fcntl
 import hashlib
 import shlex
 import shutil
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from patchwright.errors import BenchmarkError
 from patchwright.evals.uv import index_exports, python_of, uv_program
+from patchwright.lock import locked_within
 
-POLL_S = 0.5
+BUILD_TIMEOUT_S = 3600.0
 LAST_WORDS_CHARS = 600
 
 
@@ -33,7 +32,8 @@ class Environment:
         """
         directory.mkdir(parents=True, exist_ok=True)
         place = directory / f"{self.name}-{self._hash()}"
-        async with _locked(place.with_suffix(".lock")):
+        busy = BenchmarkError(f"another process has been making {place} for {BUILD_TIMEOUT_S:.0f} s")
+        async with locked_within(BUILD_TIMEOUT_S, place.with_suffix(".lock"), busy):
             if not (place / "complete").exists():
                 shutil.rmtree(place, ignore_errors=True)  # a virtual environment cannot be moved into its place
                 await self._make(place, variables)
@@ -69,16 +69,3 @@ async def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
     if process.returncode:
         words = said.decode("utf-8", "replace").strip()[-LAST_WORDS_CHARS:]
         raise BenchmarkError(f"uv cannot make the environment: {words}")
-
-
-@asynccontextmanager
-async def _locked(path: Path) -> AsyncGenerator[None]:
-    """Polls: a thread that waits for a lock cannot be cancelled."""
-    with path.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                await asyncio.sleep(POLL_S)
-        yield

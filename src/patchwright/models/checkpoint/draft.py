@@ -1,6 +1,5 @@
 """What takes its name when it is whole: nothing half-written is left behind, whatever ends the program."""
 
-import fcntl
 import glob
 import os
 import shutil
@@ -10,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from patchwright.errors import ModelError
+from patchwright.lock import taken
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def _held(directory: Path) -> Generator[None]:
     """A lock that ends with the process, so that others see whether anybody still writes there."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        taken(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -66,12 +66,9 @@ def _remove_abandoned(target: Path) -> None:
 def _is_abandoned(directory: Path) -> bool:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return taken(descriptor)
     finally:
         os.close(descriptor)
-    return True
 
 
 def _check_space(target: Path, size_bytes: int) -> None:

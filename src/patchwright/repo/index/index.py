@@ -1,6 +1,5 @@
 """The index of a work tree: its symbols in a database that is searched by words, names, places and calls."""
 
-import fcntl
 import math
 import sqlite3
 from collections import Counter
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from patchwright.errors import RepositoryError
+from patchwright.lock import locked
 from patchwright.repo.index.files import File, Read, Stamp, changed_files, read_files, stamps_of
 from patchwright.repo.index.symbols import Symbol
 from patchwright.repo.index.terms import terms_of
@@ -298,8 +298,7 @@ class Index:
 
     @contextmanager
     def _opening(self) -> Generator[None]:
-        with self._path.with_name(self._path.name + ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._path.with_name(self._path.name + ".lock")):
             yield
 
     @contextmanager
