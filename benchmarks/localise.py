@@ -97,8 +97,8 @@ async def print_tables(arguments: argparse.Namespace, settings: Settings, policy
             found.append(await ranks_of(instance, workspace, Path(directory, "index.sqlite"), policy))
             print(f"{instance.instance_id}: {found[-1]}", file=sys.stderr)
     print(f"{len(found)} instances, {left_out} left out: no source")
-    for name in found[0] if found else ():
-        print_table(name, [ranks[name] for ranks in found])
+    for name in dict.fromkeys(name for ranks in found for name in ranks):
+        print_table(name, [ranks[name] for ranks in found if name in ranks])
 
 
 async def ranks_of(instance: Instance, workspace: Workspace, database: Path, policy: Policy | None) -> Ranks:
@@ -175,7 +175,7 @@ def rank_in(locations: Sequence[Location], gold: Gold) -> tuple[int, int]:
 
 
 def print_table(name: str, ranks: Sequence[tuple[int, int]]) -> None:
-    print(f"| {name}: found at | " + " | ".join(map(str, CUTS)) + " |\n|---|" + "---|" * len(CUTS))
+    print(f"| {name}, of {len(ranks)}: found at | " + " | ".join(map(str, CUTS)) + " |\n|---|" + "---|" * len(CUTS))
     for kind, column in (("file", 0), ("function", 1)):
         shares = [sum(0 < rank[column] <= cut for rank in ranks) / len(ranks) for cut in CUTS]
         print(f"| {kind} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")

@@ -8,6 +8,7 @@ what it read as text; vLLM says the ids.
 
 import argparse
 import asyncio
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -35,6 +36,7 @@ from patchwright.schema.messages import Request
 
 CONTEXT_TOKENS = 16384
 AT_ONCE = 8
+MOST_REASONS, REASON_CHARS = 5, 300
 ONE = {"max_tokens": 1, "temperature": 0}
 
 Reads = Callable[[httpx.AsyncClient, Request], Awaitable[str]]
@@ -54,7 +56,10 @@ async def main() -> None:
         for name in arguments.engine:
             for how, reads in _ways(name, tokens).items():
                 found = await _asked(engines[name], reads, conversations(arguments.count))
-                refused = sum(found.values()) - found["same"] - found["other"]
+                reasons = Counter({reason: count for reason, count in found.items() if reason not in {"same", "other"}})
+                refused = reasons.total()
+                for reason, count in reasons.most_common(MOST_REASONS):
+                    print(f"{name}, {how}: {count} times {reason[:REASON_CHARS]}", file=sys.stderr)
                 print(f"| {name}, {how} | {found['same']} | {found['other']} | {refused} |", flush=True)
             for running in running_engines(Path(directory)):
                 stop_engine(running, Path(directory))

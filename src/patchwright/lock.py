@@ -58,7 +58,7 @@ def taken(descriptor: int) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Generator[int]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # as the umask has it: directories may be shared
     try:
         yield descriptor
     finally:

@@ -1,8 +1,11 @@
 """OpenVINO GenAI as it is installed, with SmolLM2 135M."""
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -26,6 +29,7 @@ from tests.models.checkpoint.test_reference import CONVERSATION
 pytestmark = pytest.mark.engines
 
 QUESTION = [{"role": "user", "content": "Write hello in Japanese. \u65e5\u672c"}]
+NONSENSE = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}
 SETTINGS = OpenVinoSettings(context_tokens=8192)
 
 
@@ -128,6 +132,7 @@ async def test_unquantised_it_writes_the_twelve_tokens_that_llama_cpp_does(
         ({"messages": QUESTION, "n": 1000}, "n is from 1 to 64"),
         ({"messages": QUESTION, "max_tokens": "many"}, "a field of the request is not as it should be"),
         ({"messages": [{"role": "user", "content": "word " * 9000}]}, "the prompt has 90"),
+        ({"messages": QUESTION, "response_format": NONSENSE}, 'held to this schema: Unsupported type "nonsense"'),
     ],
 )
 async def test_what_cannot_be_is_refused_with_a_reason(
@@ -151,6 +156,44 @@ async def test_who_leaves_is_not_answered_on(endpoint: Endpoint, state_dir: Path
     assert not is_at_rest()
     await answer.aclose()
     wait_until(is_at_rest)
+
+
+async def test_a_schema_that_nothing_can_be_held_to_ends_neither_the_engine_nor_another_answer(
+    endpoint: Endpoint, state_dir: Path
+) -> None:
+    before = find_engine(state_dir, None).pid
+    async with client(endpoint) as http:
+        body: dict[str, Any] = {"messages": QUESTION, "max_tokens": 200, "ignore_eos": True}
+        nonsense = body | {"response_format": NONSENSE}
+        other = asyncio.create_task(http.post("/chat/completions", json=body))
+        await asyncio.sleep(0.5)
+        refused = await http.post("/chat/completions", json=nonsense)
+        async with http.stream("POST", "/chat/completions", json=nonsense | {"stream": True}) as told:
+            events = [line async for line in told.aiter_lines() if line]
+        answered = (await other).raise_for_status().json()
+    assert refused.status_code == 400
+    assert len(events) == 1
+    assert "nonsense" in json.loads(events[0].removeprefix("data: "))["error"]["message"]
+    assert answered["usage"]["completion_tokens"] == 200
+    assert (await ask(endpoint, QUESTION, 4))["choices"][0]["finish_reason"] == "length"
+    assert find_engine(state_dir, None).pid == before
+
+
+async def test_it_says_that_it_is_there_while_it_reads_a_long_prompt(endpoint: Endpoint) -> None:
+    """The library lets no other thread of Python run during a step."""
+    async with client(endpoint) as http:
+        body = {"prompt": [100 + number % 1000 for number in range(8000)], "max_tokens": 1, "temperature": 0}
+        began = time.monotonic()
+        asked = asyncio.create_task(http.post("/completions", json=body))
+        await asyncio.sleep(0.2)
+        waits: list[float] = []
+        while not asked.done():
+            probed = time.monotonic()
+            await http.get("/models")
+            waits.append(time.monotonic() - probed)
+        took_s = time.monotonic() - began
+    assert (await asked).status_code == 200
+    assert max(waits) < took_s / 4
 
 
 async def test_it_ends_whole(endpoint: Endpoint, state_dir: Path) -> None:

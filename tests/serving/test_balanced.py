@@ -20,6 +20,7 @@ from patchwright.engines.running import running_engines, stop_engine
 from patchwright.errors import ConfigError
 from patchwright.policy.connection import Connect, Connection
 from patchwright.serving.balanced import Balanced
+from patchwright.serving.body import ChatBody
 from patchwright.serving.circuit import FAILURES
 from patchwright.serving.openai_upstream import OpenAIUpstream
 from patchwright.serving.silence import SILENCE_S
@@ -157,7 +158,8 @@ async def test_one_that_fails_is_set_aside_and_used_again_when_it_answers() -> N
         assert len(a.bodies) == 3
 
 
-async def test_the_queue_has_the_slots_of_those_that_are_there() -> None:
+async def test_the_queue_has_the_slots_of_those_that_work(caplog: pytest.LogCaptureFixture) -> None:
+    """One that answers a probe is tried with one request before its slots count."""
     told: list[int] = []
     async with AsyncExitStack() as stack:
         servers = {name: await stack.enter_async_context(openai_server()) for name in "ab"}
@@ -169,10 +171,16 @@ async def test_the_queue_has_the_slots_of_those_that_are_there() -> None:
         opened = Balanced.opened(
             upstreams, 4, CollectorRegistry(), absent={"b": "it is away"}, first_pause_s=PAUSE_S, on_slots=told.append
         )
-        await stack.enter_async_context(opened)
+        balanced = await stack.enter_async_context(opened)
         assert told == [4]
         servers["b"].broken = None
-        await until(lambda: told == [4, 8])
+        await until(lambda: "b answers again" in caplog.text)
+        assert told == [4]
+        for text in ("one", "two", "three"):
+            body = ChatBody.model_validate({"messages": [{"role": "user", "content": text}]})
+            assert [chunk async for chunk in balanced.chat(body)]
+        assert servers["b"].bodies
+        assert told == [4, 8]
 
 
 async def test_one_that_answers_and_fails_again_and_again_is_set_aside() -> None:

@@ -5,6 +5,7 @@ import json
 from asyncio.subprocess import PIPE
 from contextlib import suppress
 from pathlib import Path
+from signal import SIGKILL
 
 import psutil
 from pydantic import ValidationError
@@ -20,7 +21,8 @@ from patchwright.schema.record import Record
 PROGRAM = Path(__file__).with_name("mistral_inference_program.py")
 _WEIGHTS = "consolidated.safetensors"
 _PICKLE = "consolidated.00.pth"
-_NO_WORD = "it ended without a word, most likely for lack of memory"
+_KILLED = "it was killed, most likely for lack of memory"
+_NO_WORD = "it ended without a word"
 
 
 class Generated(Record):
@@ -65,7 +67,7 @@ class MistralInference:
         try:
             return Generated.model_validate_json(said)
         except ValidationError:
-            reason = _reason(log.decode(errors="replace").strip())
+            reason = _KILLED if process.returncode == -SIGKILL else _reason(log.decode(errors="replace").strip())
             raise EngineError(f"mistral-inference cannot run {self._weights}: {reason}") from None
 
     def _check(self) -> None:

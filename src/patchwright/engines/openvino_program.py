@@ -11,7 +11,9 @@ import os
 import re
 import secrets
 import threading
+import time
 import traceback
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +34,10 @@ PIECE_CHARS = 2000
 is given (openvino-genai 2026.4.1). A letter has four tokens at most: one for each byte."""
 _MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
 """What comes of a body that is not as OpenAI's protocol has it."""
+SHARE_OF_OTHERS = 0.02
+"""How long the worker rests after a step, of the step's time: the library lets no other thread of Python run meanwhile,
+and whoever is asked whether it is there has to answer."""
+_DROPPED = "the engine gave this answer up: its cache is full (cache_gib says how large it is)"
 _CUT = "\ufffd"
 _WORD = re.compile(r" (?=[^\W\d_])")
 _CONTROL_CHARS = 40
@@ -57,6 +63,10 @@ class BadRequest(Exception):
     """What the client asked for cannot be."""
 
 
+class Dropped(Exception):
+    """The library has given up an answer."""
+
+
 @dataclass
 class Written:
     """One answer, as it grows."""
@@ -78,60 +88,104 @@ class Written:
 
 
 class Asked:
-    """A request that is being worked on. Its outputs come from the worker's thread."""
+    """A request, and its outputs, which come from the worker's thread."""
 
-    def __init__(self, handle: Any) -> None:
-        self.handle = handle
+    def __init__(self, ids: Any, config: Any) -> None:
+        self.ids = ids
+        self.config = config
+        self.schema = structured.json_schema if (structured := config.structured_output_config) else None
+        self.is_wanted = True
+        self.handle: Any = None
         self._loop = asyncio.get_running_loop()
-        self._outputs: asyncio.Queue[dict[int, Any] | None] = asyncio.Queue()
+        self._outputs: asyncio.Queue[dict[int, Any] | Exception | None] = asyncio.Queue()
 
-    def tell(self, outputs: dict[int, Any] | None) -> None:
+    def tell(self, outputs: dict[int, Any] | Exception | None) -> None:
+        """What has come; None or an error is the end."""
         self._loop.call_soon_threadsafe(self._outputs.put_nowait, outputs)
 
     async def outputs(self) -> AsyncIterator[dict[int, Any]]:
+        """Raises BadRequest and Dropped."""
         while (outputs := await self._outputs.get()) is not None:
+            if isinstance(outputs, Exception):
+                raise outputs
             yield outputs
 
 
 class Worker:
-    """Steps the pipeline in a thread as long as anything is asked."""
+    """Steps the pipeline in a thread as long as anything is asked.
+
+    A schema that no answer can be held to makes a step fail, and with it all that the library works on. So one that
+    comes for the first time is tried when nothing else is worked on.
+    """
 
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline
         self._wanted = threading.Condition()
-        self._asked: list[Asked] = []
+        self._waiting: deque[Asked] = deque()
+        self._running: list[Asked] = []
+        self._schemas: set[str | None] = {None}
         self._numbers = iter(range(1 << 62))
         threading.Thread(target=self._work, daemon=True).start()
 
     @contextlib.contextmanager
     def asked(self, ids: Any, config: Any) -> Iterator[Asked]:
+        asked = Asked(ids, config)
         with self._wanted:
-            asked = Asked(self._pipeline.add_request(next(self._numbers), ids, config))
-            self._asked.append(asked)
+            self._waiting.append(asked)
             self._wanted.notify()
         try:
             yield asked
         finally:
-            asked.handle.cancel()
+            with self._wanted:
+                asked.is_wanted = False
+                if asked.handle:
+                    asked.handle.cancel()
 
     def _work(self) -> None:
         try:
             while True:
                 with self._wanted:
-                    self._wanted.wait_for(lambda: self._asked)
-                self._pipeline.step()
-                for asked in list(self._asked):
-                    self._told(asked)
+                    self._wanted.wait_for(lambda: self._waiting or self._running)
+                    self._let_in()
+                started = time.monotonic()
+                self._step()
+                time.sleep(SHARE_OF_OTHERS * (time.monotonic() - started))
         except Exception:  # whoever waits for an answer must not wait for ever: the engine is started anew
             traceback.print_exc()
             os._exit(1)
 
+    def _let_in(self) -> None:
+        while self._waiting and (self._waiting[0].schema in self._schemas or not self._running):
+            asked = self._waiting.popleft()
+            if asked.is_wanted:
+                asked.handle = self._pipeline.add_request(next(self._numbers), asked.ids, asked.config)
+                self._running.append(asked)
+
+    def _step(self) -> None:
+        try:
+            self._pipeline.step()
+        except RuntimeError as error:
+            if all(asked.schema in self._schemas for asked in self._running):
+                raise
+            self._refuse(str(error).strip())
+        self._schemas.update(asked.schema for asked in self._running)
+        for asked in list(self._running):
+            self._told(asked)
+
+    def _refuse(self, reason: str) -> None:
+        """It is the only one. The library lets go of it in a step that has nothing else to do."""
+        asked = self._running.pop()
+        asked.handle.cancel()
+        self._pipeline.step()
+        asked.tell(BadRequest(f"no answer can be held to this schema: {reason.rpartition(': ')[2]}"))
+
     def _told(self, asked: Asked) -> None:
         while asked.handle.can_read():
             asked.tell(asked.handle.read())
-        if asked.handle.get_status() != genai.GenerationStatus.RUNNING:
-            asked.tell(None)
-            self._asked.remove(asked)
+        status = asked.handle.get_status()
+        if status != genai.GenerationStatus.RUNNING:
+            asked.tell(Dropped(_DROPPED) if status == genai.GenerationStatus.IGNORED else None)
+            self._running.remove(asked)
 
 
 class Server:
@@ -151,7 +205,7 @@ class Server:
             Route("/v1/chat/completions", self.chat, methods=["POST"]),
             Route("/v1/completions", self.text, methods=["POST"]),
         ]
-        return Starlette(routes=routes, exception_handlers={BadRequest: refused})
+        return Starlette(routes=routes, exception_handlers={BadRequest: refused, Dropped: failed})
 
     async def health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -195,6 +249,8 @@ class Server:
             reading = asyncio.create_task(self._read(asked, answers))
             await asyncio.wait({gone, reading}, return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
+        if reading.done():
+            reading.result()
         reading.cancel()
         choices = [
             self._choice(answer, body) | kind.whole(self._tokenizer.decode(answer.ids)) for answer in answers * copies
@@ -209,12 +265,16 @@ class Server:
 
     async def _events(self, body: Body, ids: Any, config: Any, copies: int, kind: Kind) -> AsyncIterator[str]:
         answers = [Written() for _ in range(config.num_return_sequences)]
-        with self._worker.asked(ids, config) as asked:
-            async for number, begin in grown(asked, answers):
-                answer = answers[number]
-                choice = self._choice(answer, body, begin) | kind.piece(answer.piece(self._tokenizer))
-                for copy in range(copies):
-                    yield self._event([choice | {"index": number + copy}])
+        try:
+            with self._worker.asked(ids, config) as asked:
+                async for number, begin in grown(asked, answers):
+                    answer = answers[number]
+                    choice = self._choice(answer, body, begin) | kind.piece(answer.piece(self._tokenizer))
+                    for copy in range(copies):
+                        yield self._event([choice | {"index": number + copy}])
+        except (BadRequest, Dropped) as error:
+            yield f"data: {json.dumps(described(error))}\n\n"
+            return
         if (body.get("stream_options") or {}).get("include_usage"):
             yield self._event([], used(ids.get_shape()[1], answers * copies))
         yield "data: [DONE]\n\n"
@@ -324,7 +384,16 @@ async def hangs_up(http: Request) -> None:
 
 
 def refused(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": {"message": str(error), "type": "invalid_request_error"}}, status_code=400)
+    return JSONResponse(described(error), status_code=400)
+
+
+def failed(_: Request, error: Exception) -> Response:
+    return JSONResponse(described(error), status_code=503)
+
+
+def described(error: Exception) -> Body:
+    kind = "invalid_request_error" if isinstance(error, BadRequest) else "server_error"
+    return {"error": {"message": str(error), "type": kind}}
 
 
 def rendered(message: Body) -> Body:

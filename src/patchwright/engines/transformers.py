@@ -45,6 +45,7 @@ class Transformers(ServedEngine[TransformersSettings, Weights]):
             # 5.23 streams with tokenizers of its own kind only, and uses Mistral's where there is a tekken.json:
             # "'MistralTokenizer' object has no attribute '_tokenizer'".
             streams=not weights.tekken,
+            rules="mistral" if weights.tekken else "any",
             planned_bytes=weights.size_bytes,
             idle_s=self.settings.idle_s,
             start_timeout_s=self.settings.start_timeout_s,

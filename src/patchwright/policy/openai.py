@@ -83,9 +83,8 @@ class OpenAIPolicy:
 
     def _conversation(self, request: Request) -> Json:
         if request.calling == "native" and self._connection.endpoint.rules == "mistral":
-            with suppress(
-                ConversationError
-            ):  # what cannot be put right goes as it is: the endpoint may know what to do
+            # What cannot be put right goes as it is: the endpoint may know what to do.
+            with suppress(ConversationError):
                 return chat_completion(request)
         return CALLING[request.calling].body(request)
 

@@ -172,13 +172,19 @@ class Balanced:
                     async for chunk in chunks:
                         if not begun:
                             begun = True
-                            backend.circuit.succeeded()
+                            self._succeeded(backend)
                         yield chunk
         except Problem as problem:
             self._failed(backend, problem)
             raise
         finally:
             backend.running -= answers
+
+    def _succeeded(self, backend: "Backend") -> None:
+        was_closed = backend.circuit.state == "closed"
+        backend.circuit.succeeded()
+        if not was_closed:
+            self._tell_slots()
 
     def _failed(self, backend: "Backend", problem: Problem) -> None:
         """An upstream has not failed whose client asks for what cannot be."""
@@ -198,11 +204,11 @@ class Balanced:
             await asyncio.sleep(backend.circuit.pause_s)
             backend.circuit.probed(answers=await backend.upstream.ready())
         logger.warning("%s answers again", backend.name)
-        self._tell_slots()
 
     def _tell_slots(self) -> None:
-        """When none is there, all are asked all the same: as if it were one."""
-        there = sum(not each.is_set_aside for each in self._backends)
+        """Of those whose circuit is closed: one that is back is tried with one request first. When none is, all are
+        asked all the same, as if it were one."""
+        there = sum(each.circuit.state == "closed" for each in self._backends)
         self._on_slots(self._slots * max(1, there))
 
     async def _close(self) -> None:

@@ -1,5 +1,6 @@
 """What takes its name when it is whole: nothing half-written is left behind, whatever ends the program."""
 
+import fcntl
 import glob
 import os
 import shutil
@@ -49,7 +50,7 @@ def _held(directory: Path) -> Generator[None]:
     """A lock that ends with the process, so that others see whether anybody still writes there."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        taken(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
