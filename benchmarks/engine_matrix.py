@@ -182,9 +182,11 @@ class Asking:
         reference = self._tokens.prompt(QUESTION)
         answer = await self._answer(return_token_ids=True)
         if found := answer.get("prompt_token_ids"):
-            return "yes" if found == reference else f"no: {len(found)} ids, the reference has {len(reference)}"
+            return "yes" if found == reference else f"no: it reads {len(found)} ids, the reference {len(reference)}"
         count = answer["usage"]["prompt_tokens"]
-        return "yes, by their number" if count == len(reference) else f"no: {count} ids of {len(reference)}"
+        if count == len(reference):
+            return "as many (it does not show them)"
+        return f"no: it reads {count} ids, the reference {len(reference)}"
 
     async def parsed(self) -> str:
         return _judged(_call(await self._answer()))
@@ -206,7 +208,7 @@ class Asking:
         choice = {"type": "function", "function": {"name": "subtract"}}
         answer = await self._answer(tools=[wire_tool(TOOL), other], tool_choice=choice, max_tokens=60)
         name = _call(answer)[0]
-        return "yes" if name == "subtract" else f"no: it calls {name}"
+        return "yes" if name == "subtract" else f"no: it calls {name}, not what was named"
 
     async def schema(self) -> str:
         """One word: where any blank may stand, a model that prefers nothing writes blanks for ever."""

@@ -246,7 +246,7 @@ def test_what_cannot_be_served_is_said_before_a_model_is_loaded(environment: dic
 def test_without_its_libraries_it_says_what_to_install(environment: dict[str, str]) -> None:
     program = "import sys; sys.modules['uvicorn'] = None; from patchwright.cli.main import main; main(['serve'])"
     told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert (told.returncode, "hint: `pip install patchwright[serve]`" in told.stderr) == (2, True)
+    assert (told.returncode, "hint: `pip install 'patchwright[serve]'`" in told.stderr) == (2, True)
 
 
 @pytest.mark.timeout(660)

@@ -204,7 +204,7 @@ def _mistral_tokens(directory: Path) -> "MistralTokens":
     except ModuleNotFoundError as error:
         raise ModelError(
             f"{error.name} is not installed, and Devstral's conversations are written with it",
-            hint="`pip install patchwright[mistral]`",
+            hint="`pip install 'patchwright[mistral]'`",
         ) from None
 
 

@@ -27,7 +27,7 @@ To = Annotated[
     FormatName | None, typer.Option(help="The format; by default gguf for a .gguf file, else the source's or mistral.")
 ]
 NumberType = Annotated[
-    str | None, typer.Option("--type", help="f32, f16 or bf16; for gguf also q8_0, q6_k, q5_k_m, q4_k_m, q4_0.")
+    str | None, typer.Option("--type", help="f32, f16 or bf16; for gguf also q8_0, q6_k, q5_k_m, q4_k_m, q4_1, q4_0.")
 ]
 From = Annotated[FormatName | None, typer.Option("--from", help="Which format to read, where a directory holds two.")]
 AdapterDirectory = Annotated[Path, typer.Argument(help="A LoRA adapter as PEFT saves it.")]
@@ -184,5 +184,5 @@ def libraries() -> Generator[None]:
     except ModuleNotFoundError as error:
         raise ModelError(
             f"{error.name} is not installed, and Mistral's checkpoints are read with it",
-            hint="`pip install patchwright[mistral]`",
+            hint="`pip install 'patchwright[mistral]'`",
         ) from None

@@ -107,7 +107,7 @@ def _serve_extra() -> Generator[None]:
         yield
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"{error.name} is not installed, and serving needs it", hint="`pip install patchwright[serve]`"
+            f"{error.name} is not installed, and serving needs it", hint="`pip install 'patchwright[serve]'`"
         ) from None
 
 

@@ -79,7 +79,7 @@ def _convert(directory: Path, model: Path, target: Path) -> None:
     except ModuleNotFoundError as error:
         raise ModelError(
             f"{error.name} is not installed, and adapters are converted with it",
-            hint="`pip install patchwright[mistral]`",
+            hint="`pip install 'patchwright[mistral]'`",
         ) from None
     with opened(model) as checkpoint, ExitStack() as files:
         adapter = open_adapter(directory, checkpoint.decoder, files)

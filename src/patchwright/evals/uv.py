@@ -23,7 +23,7 @@ def uv_program() -> Path:
     return Path(found)
 
 
-EXTRA_HINT = "`pip install patchwright[eval]` brings what benchmarks need"
+EXTRA_HINT = "`pip install 'patchwright[eval]'` brings what benchmarks need"
 
 
 def python_of(version: str) -> str:
