@@ -35,12 +35,16 @@ def said(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
+def is_free(path: Path) -> bool:
+    with try_lock(path) as lock:
+        return lock is not None
+
+
 def test_one_process_of_all_has_it_until_it_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with another(path) as first:
         assert said(first) == "held"
-        with try_lock(path) as lock:
-            assert lock is None
+        assert not is_free(path)
         first.kill()
         first.wait()
         with try_lock(path) as lock:
@@ -54,12 +58,10 @@ def test_a_child_that_inherits_it_goes_on_holding_it(tmp_path: Path) -> None:
     with try_lock(path) as lock:
         assert lock is not None
         child = subprocess.Popen(["sleep", "60"], pass_fds=(lock,))
-    with try_lock(path) as lock:
-        assert lock is None
+    assert not is_free(path)
     child.kill()
     child.wait()
-    with try_lock(path) as lock:
-        assert lock is not None
+    assert is_free(path)
 
 
 def test_who_waits_says_so_and_gets_it_when_the_other_ends(tmp_path: Path) -> None:
@@ -84,8 +86,7 @@ async def test_patience_ends_with_the_error_that_was_given_and_leaves_nothing_he
     with another(path) as other:
         assert said(other) == "held"
         with pytest.raises(KeyError, match="busy"):
-            async with locked_within(0.1, path, KeyError("busy")):
+            async with locked_within(path, 0.1, KeyError("busy")):
                 pytest.fail("it is held")
-    async with locked_within(0.1, path, KeyError("busy")):
-        with try_lock(path) as lock:
-            assert lock is None
+    async with locked_within(path, 0.1, KeyError("busy")):
+        assert not is_free(path)

@@ -33,7 +33,7 @@ def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Generator[
 
 
 @asynccontextmanager
-async def locked_within(timeout_s: float, path: Path, busy: Exception) -> AsyncGenerator[int]:
+async def locked_within(path: Path, timeout_s: float, busy: Exception) -> AsyncGenerator[int]:
     """Holds the lock, or raises `busy` when somebody else does for so long. Raises OSError.
 
     Polls: a thread that waits for a lock cannot be cancelled.

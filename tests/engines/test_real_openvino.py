@@ -179,6 +179,14 @@ async def test_a_schema_that_nothing_can_be_held_to_ends_neither_the_engine_nor_
     assert find_engine(state_dir, None).pid == before
 
 
+async def test_what_comes_together_with_such_a_schema_is_answered(endpoint: Endpoint) -> None:
+    async with client(endpoint) as http:
+        plain: dict[str, Any] = {"messages": QUESTION, "max_tokens": 8, "ignore_eos": True}
+        bodies = [plain | {"response_format": NONSENSE}, plain] * 3
+        answers = await asyncio.gather(*(http.post("/chat/completions", json=body) for body in bodies))
+    assert [answer.status_code for answer in answers] == [400, 200] * 3
+
+
 async def test_it_says_that_it_is_there_while_it_reads_a_long_prompt(endpoint: Endpoint) -> None:
     """The library lets no other thread of Python run during a step."""
     async with client(endpoint) as http:

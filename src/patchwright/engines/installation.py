@@ -53,7 +53,7 @@ class Installation:
         """Makes the environment anew, unless it is as the recipe says. Raises EngineError; the log tells more."""
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         busy = EngineError(f"another process has been installing {self.engine} for {INSTALL_TIMEOUT_S:.0f} s")
-        async with locked_within(INSTALL_TIMEOUT_S, self._lock, busy):
+        async with locked_within(self._lock, INSTALL_TIMEOUT_S, busy):
             if self.recipe() == recipe:
                 return
             with self.log.open("w", encoding="utf-8") as log:

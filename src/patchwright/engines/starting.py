@@ -52,7 +52,7 @@ async def brought_up(
     files = EngineFiles(_directory(state_dir), identifier)
     timeout_s = start_timeout_s + ANSWER_TIMEOUT_S
     busy = EngineError(f"another process has been starting {identifier} for {timeout_s:.0f} s")
-    async with locked_within(timeout_s, files.lock, busy) as lock:
+    async with locked_within(files.lock, timeout_s, busy) as lock:
         state = await _find(files) or await _start(launch(files), files, lock)
         files.touch()
     return state.endpoint()

@@ -98,7 +98,7 @@ class Environments:
             f"another process has been building {directory} for {self._timeout_s:g} s",
             hint="wait for it to end, then try again",
         )
-        async with locked_within(self._timeout_s, directory.with_name(f"{directory.name}.lock"), busy) as lock:
+        async with locked_within(directory.with_name(f"{directory.name}.lock"), self._timeout_s, busy) as lock:
             if found := _read_finished(directory):
                 return found
             # What an interrupted build has left: a virtual environment cannot be moved, so that it isn't built

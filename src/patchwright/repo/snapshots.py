@@ -128,7 +128,7 @@ class Snapshots:
             f"another process has kept the snapshots of this tree busy for {self._lock_timeout_s:g} s",
             hint="wait for it to end, then try again",
         )
-        async with locked_within(self._lock_timeout_s, self._git_dir.with_suffix(".lock"), busy) as lock_fd:
+        async with locked_within(self._git_dir.with_suffix(".lock"), self._lock_timeout_s, busy) as lock_fd:
             git = Git(
                 self._root,
                 variables={"GIT_DIR": str(self._git_dir), "GIT_WORK_TREE": str(self._root)},

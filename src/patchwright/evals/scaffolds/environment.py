@@ -33,7 +33,7 @@ class Environment:
         directory.mkdir(parents=True, exist_ok=True)
         place = directory / f"{self.name}-{self._hash()}"
         busy = BenchmarkError(f"another process has been making {place} for {BUILD_TIMEOUT_S:.0f} s")
-        async with locked_within(BUILD_TIMEOUT_S, place.with_suffix(".lock"), busy):
+        async with locked_within(place.with_suffix(".lock"), BUILD_TIMEOUT_S, busy):
             if not (place / "complete").exists():
                 shutil.rmtree(place, ignore_errors=True)  # a virtual environment cannot be moved into its place
                 await self._make(place, variables)
