@@ -144,6 +144,14 @@ async def test_what_cannot_be_is_refused_with_a_reason(
     assert problem in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("token", [-1, 49_152, 1 << 63])
+async def test_a_token_that_the_model_does_not_have_is_refused(endpoint: Endpoint, token: int) -> None:
+    async with client(endpoint) as http:
+        response = await http.post("/completions", json={"prompt": [1, token], "max_tokens": 1})
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == "the model's tokens are from 0 to 49151"
+
+
 async def test_who_leaves_is_not_answered_on(endpoint: Endpoint, state_dir: Path) -> None:
     watcher = psutil.Process(find_engine(state_dir, "smol").pid)
     (program,) = [each for each in watcher.children(recursive=True) if each.memory_info().rss > 2e8]

@@ -199,6 +199,7 @@ class Server:
 
     def __init__(self, pipeline: Any, model: str, context_tokens: int) -> None:
         self._tokenizer = pipeline.get_tokenizer()
+        self._last_token = max(self._tokenizer.get_vocab().values())
         self._worker = Worker(pipeline)
         self._model = model
         self._context_tokens = context_tokens
@@ -236,6 +237,8 @@ class Server:
             case str(prompt) if prompt:
                 ids = self._encoded(prompt)
             case [int(), *_] as prompt if all(isinstance(each, int) for each in prompt):
+                if not 0 <= min(prompt) <= max(prompt) <= self._last_token:
+                    raise BadRequest(f"the model's tokens are from 0 to {self._last_token}")
                 ids = Tensor(numpy.array([prompt], dtype=numpy.int64))
             case _:
                 raise BadRequest("the prompt has to be a text, or tokens")
