@@ -5,6 +5,7 @@ Top-level help comes from argparse and a subcommand's module is imported only wh
 """
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -34,6 +35,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         app(args=arguments.arguments, prog_name=f"patchwright {arguments.command}")
     except PatchwrightError as error:
         sys.exit(_report(error))
+    except OSError as error:
+        if (problem := problem_with_files(error)) is None:
+            raise
+        sys.exit(_report(problem))
+
+
+def problem_with_files(error: OSError) -> PatchwrightError | None:
+    """What is wrong with a file of the user's, or with its disk; None where it is no file that fails."""
+    reason = (error.strerror or str(error)).lower()
+    if error.filename is not None:
+        return PatchwrightError(f"{error.filename}: {reason}")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return PatchwrightError(reason, hint="make room, and try again") if full else None
 
 
 def _parser() -> argparse.ArgumentParser:
