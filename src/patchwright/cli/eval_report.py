@@ -29,12 +29,12 @@ def report(
     from patchwright.errors import ConfigError
     from patchwright.evals.report.files import FILE_OF, text_of, write_report
     from patchwright.evals.report.make import report_on
-    from patchwright.evals.report.run_directory import RunDirectory
+    from patchwright.evals.report.recorded_run import RecordedRun
 
     wanted = form or ("all" if out else "markdown")
     if out is None and wanted == "all":
         raise ConfigError("--format all makes several files", hint="name a directory for them with --out")
-    directories = [RunDirectory(path) for path in runs]
+    directories = [RecordedRun(path) for path in runs]
     made = report_on(directories)
     if out is None:
         forms: list[Format] = [name for name in FILE_OF if name == wanted]
@@ -54,9 +54,9 @@ def compare(
     from patchwright.evals.report.compare import compare as compare_runs
     from patchwright.evals.report.count import count
     from patchwright.evals.report.markdown import comparison_markdown
-    from patchwright.evals.report.run_directory import RunDirectory
+    from patchwright.evals.report.recorded_run import RecordedRun
 
-    compared = compare_runs(count(RunDirectory(first)), count(RunDirectory(second)))
+    compared = compare_runs(count(RecordedRun(first)), count(RecordedRun(second)))
     typer.echo(comparison_markdown(compared) if form == "markdown" else compared.model_dump_json(indent=2))
 
 
@@ -83,10 +83,10 @@ def view(
 def _attempt_page(run: Path, instance: str, number: int) -> tuple[str, Path]:
     """The page and where it goes."""
     from patchwright.errors import ConfigError
-    from patchwright.evals.report.run_directory import RunDirectory
+    from patchwright.evals.report.recorded_run import RecordedRun
     from patchwright.evals.report.viewer import attempt_page
 
-    directory = RunDirectory(run)
+    directory = RecordedRun(run)
     facts = directory.facts
     if instance not in facts.instance_ids:
         raise ConfigError(f"{instance or 'no instance'}: not in this run", hint=_nearest(instance, facts.instance_ids))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from patchwright.evals.report.run_directory import RunDirectory
+from patchwright.evals.report.recorded_run import RecordedRun
 from patchwright.schema.attempt import Attempt, ExitReason, RunFacts
 from patchwright.schema.events import AnyEvent
 from patchwright.schema.instance import Grade
@@ -50,7 +50,7 @@ def write_run(
     model: str = "tiny",
     scaffold: str = "run",
     excluded: dict[str, str] | None = None,
-) -> RunDirectory:
+) -> RecordedRun:
     facts = RunFacts(
         name=path.name,
         benchmark=benchmark,
@@ -68,7 +68,7 @@ def write_run(
     (path / "run.json").write_text(facts.model_dump_json())
     for one in attempts:
         write_attempt(path, one)
-    return RunDirectory(path)
+    return RecordedRun(path)
 
 
 def write_attempt(run: Path, attempt: Attempt, events: Sequence[AnyEvent] | None = None) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from patchwright.evals.report.blocks import Block, Card, Table, diff_lines
 from patchwright.evals.report.cards import cards_of
 from patchwright.evals.report.inert import bounded, inert
-from patchwright.evals.report.run_directory import RunDirectory
+from patchwright.evals.report.recorded_run import RecordedRun
 from patchwright.evals.report.viewer import attempt_page, session_page
 from patchwright.schema.events import AnyEvent, Replied, StepStarted, ToolFinished
 from patchwright.schema.messages import AssistantMessage, ToolCall, ToolMessage, Usage
@@ -31,7 +31,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> list[AnyEvent]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, hostile: list[AnyEvent]) -> RunDirectory:
+def run(tmp_path: Path, hostile: list[AnyEvent]) -> RecordedRun:
     made = write_run(tmp_path / "one", [], ["a__b-1"], scaffold=HOSTILE[:200], model=HOSTILE[:200])
     bad = attempt("a__b-1", resolved=False, patch=HOSTILE, detail=HOSTILE, problem=HOSTILE)
     (write_attempt(made.path, bad, hostile) / "scaffold.log").write_text(HOSTILE, newline="")
@@ -75,7 +75,7 @@ async def test_a_resolution_is_shown_stage_by_stage(tmp_path: Path) -> None:
     assert "+    return a + b" in _block(cards[7], "selected patch").text
 
 
-def test_nothing_in_a_trajectory_can_act(run: RunDirectory) -> None:
+def test_nothing_in_a_trajectory_can_act(run: RecordedRun) -> None:
     page = assert_inert(attempt_page(run, "a__b-1", 1))
     assert "<script>document.title = 'taken'</script>" in page.text
     assert r"access = 'user\u202e \u2066// is admin\u2069 \u2066'; zero\u200bwidth; nul \x00; \r over" in page.text
@@ -84,7 +84,7 @@ def test_nothing_in_a_trajectory_can_act(run: RunDirectory) -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-def test_a_real_browser_runs_our_script_and_no_other(run: RunDirectory, tmp_path: Path) -> None:
+def test_a_real_browser_runs_our_script_and_no_other(run: RecordedRun, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(attempt_page(run, "a__b-1", 1), encoding="utf-8")
     profile = f"--user-data-dir={tmp_path / 'profile'}"

@@ -3,15 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from patchwright.evals.report.recorded_run import RecordedRun
 from patchwright.evals.report.report import AttemptRow, Costs, Exit, InstanceRow, PassAt, RepositoryRow, RunReport
-from patchwright.evals.report.run_directory import RunDirectory
 from patchwright.evals.report.statistics import pass_at, rate_of, spread_of
 from patchwright.schema.attempt import Attempt
 
 GRADING_FAILED = "grading failed"
 
 
-def count(run: RunDirectory) -> RunReport:
+def count(run: RecordedRun) -> RunReport:
     """The run as it stands. One attempt at a time is in memory with its patch. Raises RecordError."""
     facts = run.facts
     instances = tuple(_instance(run, instance_id) for instance_id in facts.instance_ids)
@@ -42,7 +42,7 @@ def costs_of(attempts: Iterable[AttemptRow]) -> Costs:
     )
 
 
-def _instance(run: RunDirectory, instance_id: str) -> InstanceRow:
+def _instance(run: RecordedRun, instance_id: str) -> InstanceRow:
     rows: list[AttemptRow] = []
     repo = ""
     for number, attempt in enumerate(run.attempts_at(instance_id), start=1):

@@ -7,8 +7,8 @@ from typing import Literal
 from patchwright.errors import RecordError
 from patchwright.evals.report.html import html, page_name
 from patchwright.evals.report.markdown import markdown
+from patchwright.evals.report.recorded_run import RecordedRun
 from patchwright.evals.report.report import AttemptRow, Report
-from patchwright.evals.report.run_directory import RunDirectory
 from patchwright.evals.report.viewer import attempt_page
 
 Format = Literal["markdown", "json", "html"]
@@ -27,7 +27,7 @@ def text_of(report: Report, form: Format) -> str:
 
 
 def write_report(
-    directory: Path, report: Report, runs: Sequence[RunDirectory], forms: Sequence[Format], *, trajectories: bool = True
+    directory: Path, report: Report, runs: Sequence[RecordedRun], forms: Sequence[Format], *, trajectories: bool = True
 ) -> list[Path]:
     """Writes the report, with HTML a page for each attempt too, and names its files. Raises RecordError."""
     written: list[Path] = []
@@ -49,7 +49,7 @@ def write_page(path: Path, text: str) -> Path:
     return path
 
 
-def _write_trajectories(directory: Path, report: Report, runs: Sequence[RunDirectory]) -> None:
+def _write_trajectories(directory: Path, report: Report, runs: Sequence[RecordedRun]) -> None:
     for number, (run, counted) in enumerate(zip(runs, report.runs, strict=True)):
         for instance in counted.instances:
             for attempt in instance.attempts:

@@ -8,11 +8,11 @@ from patchwright import __version__
 from patchwright.evals.report.compare import compare
 from patchwright.evals.report.count import count
 from patchwright.evals.report.published import published
+from patchwright.evals.report.recorded_run import RecordedRun
 from patchwright.evals.report.report import Report
-from patchwright.evals.report.run_directory import RunDirectory
 
 
-def report_on(directories: Sequence[RunDirectory]) -> Report:
+def report_on(directories: Sequence[RecordedRun]) -> Report:
     """All runs, and each two of the same benchmark compared. Raises RecordError."""
     runs = tuple(count(directory) for directory in directories)
     return Report(

@@ -9,7 +9,7 @@ from patchwright.evals.report.cards import cards_of
 from patchwright.evals.report.event_file import read_events
 from patchwright.evals.report.figures import NONE, quantity
 from patchwright.evals.report.page import render
-from patchwright.evals.report.run_directory import RunDirectory
+from patchwright.evals.report.recorded_run import RecordedRun
 from patchwright.schema.attempt import Attempt
 
 LOGS = ("scaffold.log", "grading.log")
@@ -21,7 +21,7 @@ class Fact:
     value: str
 
 
-def attempt_page(run: RunDirectory, instance_id: str, number: int) -> str:
+def attempt_page(run: RecordedRun, instance_id: str, number: int) -> str:
     """An attempt, over or not: its events where there are any, its patch, grade and logs.
 
     Raises RecordError, also for an attempt that has not begun.
@@ -55,7 +55,7 @@ def _verdict(attempt: Attempt | None) -> str:
     return "not over" if attempt is None else "resolved" if attempt.resolved else "not resolved"
 
 
-def _facts(run: RunDirectory, attempt: Attempt | None) -> list[Fact]:
+def _facts(run: RecordedRun, attempt: Attempt | None) -> list[Fact]:
     facts = run.facts
     known = [
         Fact("run", facts.name),

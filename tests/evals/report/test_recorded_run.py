@@ -6,7 +6,7 @@ import pytest
 
 from patchwright.errors import RecordError
 from patchwright.evals.report.event_file import read_events
-from patchwright.evals.report.run_directory import RunDirectory
+from patchwright.evals.report.recorded_run import RecordedRun
 from patchwright.schema.events import StepStarted, TextArrived
 from patchwright.schema.trajectory import Header, Trajectory, dumps
 
@@ -69,7 +69,7 @@ def test_an_attempt_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
 
 def test_a_directory_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"run\.json: no such file") as caught:
-        RunDirectory(tmp_path)
+        RecordedRun(tmp_path)
     assert caught.value.hint
 
 

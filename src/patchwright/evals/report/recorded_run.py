@@ -1,4 +1,4 @@
-"""The directory of a run, read back while the run goes on or after it."""
+"""A run in its directory, read back while it goes on or after it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ R = TypeVar("R", bound=Record)
 LOG_TAIL_BYTES = 200_000
 
 
-class RunDirectory:
+class RecordedRun:
     """What `schema/attempt.py` says of a run's directory. Everything raises RecordError for what is not so.
 
     Reading is lazy: of all attempts at once nothing is kept.
