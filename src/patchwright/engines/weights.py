@@ -6,6 +6,8 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from patchwright.errors import ModelError
+from patchwright.models.params import Windowed
+from patchwright.models.pickles import missing
 from patchwright.schema.record import Record
 
 WeightsFormat = Literal["mistral", "hf"]
@@ -29,14 +31,12 @@ class Weights(Record):
     """Whether Mistral's tokenizer is there: Hugging Face's files of its models may have no other."""
 
 
-class _Params(BaseModel):
+class _Params(Windowed):
     """Mistral's params.json, as far as it matters here."""
 
     n_layers: int
     n_kv_heads: int
     head_dim: int
-    max_seq_len: int | None = None
-    max_position_embeddings: int | None = None
 
 
 class _Config(BaseModel):
@@ -51,13 +51,11 @@ class _Config(BaseModel):
 
 
 def read_weights(directory: Path) -> Weights:
-    """Mistral's format where the directory holds both. Raises ModelError when it holds none."""
+    """Mistral's format where the directory holds both. Raises ModelError when it holds none, or pickles alone."""
     if (directory / _MISTRAL).is_file() and any(directory.glob("consolidated*.safetensors")):
         params = _read(directory / _MISTRAL, _Params)
-        window = params.max_seq_len or params.max_position_embeddings
-        if window is None:
-            raise ModelError(f"{directory / _MISTRAL} does not say how long the window is")
-        return _weights(directory, "mistral", window, params.n_layers * params.n_kv_heads * params.head_dim)
+        keys = params.n_layers * params.n_kv_heads * params.head_dim
+        return _weights(directory, "mistral", params.context_tokens, keys)
     if (directory / _HUGGING_FACE).is_file():
         config = _read(directory / _HUGGING_FACE, _Config)
         heads = config.num_key_value_heads or config.num_attention_heads
@@ -71,12 +69,15 @@ def read_weights(directory: Path) -> Weights:
 
 
 def _weights(directory: Path, form: WeightsFormat, context_tokens: int, keys: int) -> Weights:
-    pattern = "consolidated*.safetensors" if form == "mistral" else "model*.safetensors"
+    stem = "consolidated" if form == "mistral" else "model"
+    files = list(directory.glob(f"{stem}*.safetensors"))
+    if not files:
+        raise missing(directory / f"{stem}.safetensors")
     return Weights(
         format=form,
         context_tokens=context_tokens,
         kv_bytes_per_token=2 * keys * KV_BYTES,  # keys and values
-        size_bytes=sum(file.stat().st_size for file in directory.glob(pattern)),
+        size_bytes=sum(file.stat().st_size for file in files),
         tekken=(directory / "tekken.json").is_file(),
     )
 

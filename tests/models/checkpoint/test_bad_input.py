@@ -121,9 +121,10 @@ def test_numbers_that_make_no_sense_are_refused(copy: Path, tmp_path: Path, numb
 
 
 def test_a_pipe_is_not_waited_for(copy: Path, tmp_path: Path) -> None:
-    (copy / "mistral" / "tekken.json").unlink()
-    os.mkfifo(copy / "mistral" / "tekken.json")
-    assert "is no file" in refusal(copy / "mistral", tmp_path / "result")
+    for name in ("tekken.json", "consolidated.safetensors"):
+        (copy / "mistral" / name).unlink()
+        os.mkfifo(copy / "mistral" / name)
+        assert "is no file" in refusal(copy / "mistral", tmp_path / "result")
 
 
 def test_a_tensor_with_more_bytes_than_it_says_is_not_written(copy: Path, tmp_path: Path) -> None:
@@ -143,6 +144,7 @@ def test_a_tensor_with_more_bytes_than_it_says_is_not_written(copy: Path, tmp_pa
         ({"r": 8}, "another rank than it says"),
         ({"lora_alpha": float("inf")}, "lora_alpha"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights pissa is not known"),
+        ({"alora_invocation_tokens": [1, 2, 3]}, "an activation by tokens is not known"),
         ({"layer_replication": [[0, 1]]}, "layer_replication is not known"),
     ],
 )

@@ -45,6 +45,8 @@ class _Config(BaseModel):
     fan_in_fan_out: bool = False
     layer_replication: object = None
     init_lora_weights: bool | str = True
+    alora_invocation_tokens: list[int] | None = None
+    arrow_config: object = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ def _unknown(config: _Config) -> str | None:
         "a bias": config.bias != "none",
         "modules_to_save": config.modules_to_save,
         "a rank for each module": config.rank_pattern or config.alpha_pattern,
+        "an activation by tokens": config.alora_invocation_tokens,
+        "arrow_config": config.arrow_config,
         "fan_in_fan_out": config.fan_in_fan_out,
         "layer_replication": config.layer_replication,
         # Others, as PiSSA, change the weights that they are added to.

@@ -7,7 +7,7 @@ mistralai/Mistral-Small-3.1-24B-Instruct-2503.
 from contextlib import ExitStack
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from patchwright.errors import ModelError
 from patchwright.models.checkpoint.checkpoint import Checkpoint
@@ -21,15 +21,14 @@ from patchwright.models.checkpoint.files import (
     write_json,
 )
 from patchwright.models.checkpoint.safetensors_files import open_safetensors, write_safetensors
+from patchwright.models.params import Windowed
 
 PARAMS = "params.json"
 _WEIGHTS = "consolidated"
 _OTHER_KINDS = ("moe", "quantization", "yarn", "rope_scaling", "sliding_window", "use_biases", "tied_embeddings")
-_CONTEXT_TOKENS = 131072
-"""Where params.json names none."""
 
 
-class Params(BaseModel):
+class Params(Windowed):
     """params.json, as far as it describes the decoder."""
 
     model_config = ConfigDict(frozen=True)
@@ -43,8 +42,6 @@ class Params(BaseModel):
     norm_eps: float
     vocab_size: int
     rope_theta: float
-    max_position_embeddings: int | None = None
-    max_seq_len: int | None = None
     moe: object = None
     quantization: object = None
     yarn: object = None
@@ -65,7 +62,7 @@ class Params(BaseModel):
             kv_heads=self.n_kv_heads,
             head_length=self.head_dim,
             vocabulary=self.vocab_size,
-            context_tokens=self.max_position_embeddings or self.max_seq_len or _CONTEXT_TOKENS,
+            context_tokens=self.context_tokens,
             rope_theta=self.rope_theta,
             norm_eps=self.norm_eps,
         )

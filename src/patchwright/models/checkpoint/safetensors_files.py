@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 
 from patchwright.errors import ModelError
 from patchwright.models.checkpoint.tensors import FLOATS, Rows, Tensor
+from patchwright.models.pickles import missing
 
 _open: Any = safe_open  # its stub leaves types out
 _ALIGNMENT = 8
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def open_safetensors(paths: Iterable[Path], files: ExitStack) -> dict[str, Tensor]:
@@ -28,10 +28,12 @@ def open_safetensors(paths: Iterable[Path], files: ExitStack) -> dict[str, Tenso
     """
     tensors: dict[str, Tensor] = {}
     for path in paths:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ModelError(f"{path} is no file")
         try:
             file = files.enter_context(_open(path, "np"))
         except FileNotFoundError:
-            raise _missing(path) from None
+            raise missing(path) from None
         except (SafetensorError, OSError, RecursionError) as error:
             raise ModelError(f"{path}: not a whole safetensors file: {error}", hint="fetch it again") from None
         names: list[str] = file.keys()
@@ -59,16 +61,6 @@ def write_blocks(file: IO[bytes], tensor: Tensor) -> None:
     written = sum(file.write(block.tobytes()) for block in tensor.blocks())
     if written != tensor.size_bytes:
         raise ModelError(f"{tensor.name} has {written} bytes where {tensor.size_bytes} are due")
-
-
-def _missing(path: Path) -> ModelError:
-    pickles = (found for pattern in _PICKLES for found in sorted(path.parent.glob(pattern)))
-    if pickle := next(pickles, None):
-        return ModelError(
-            f"{pickle} is a pickle, which can run any program when it is loaded: it is not read",
-            hint="publishers offer the same weights as safetensors",
-        )
-    return ModelError(f"{path} is missing", hint="fetch it again: every part is needed")
 
 
 def _tensor(file: Any, name: str, path: Path) -> Tensor:
