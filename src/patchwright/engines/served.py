@@ -10,6 +10,7 @@ from patchwright.engines.installation import Installation
 from patchwright.engines.launch import ServedLaunch
 from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS
 from patchwright.engines.recipe import Recipe
+from patchwright.engines.stamp import stamps
 from patchwright.engines.starting import brought_up, engine_id
 from patchwright.engines.state import EngineFiles
 from patchwright.errors import EngineError, ModelError
@@ -59,7 +60,7 @@ class ServedEngine(ABC, Generic[S, W]):
         except ModelError as error:
             raise EngineError(str(error), hint=error.hint) from error
         settings = self.settings.model_dump_json(exclude=_SHARED)
-        identifier = engine_id(self.model_name, self.name, str(self.path), settings, installed.packages)
+        identifier = engine_id(self.model_name, self.name, *stamps(self.path), settings, installed.packages)
         return await brought_up(
             identifier,
             self._state_dir,
