@@ -22,6 +22,30 @@ def test_a_tiny_checkpoint_is_devstral_but_for_its_size(tiny_devstral: Path) -> 
         assert (shown["context_tokens"], shown["problems"]) == (131_072, [])
 
 
+def test_inspect_names_the_quantisation_and_the_tokenizer_of_a_gguf_file(tiny_devstral: Path, tmp_path: Path) -> None:
+    older = shutil.copytree(tiny_devstral / "mistral", tmp_path / "older")
+    tekken = (older / "tekken.json").read_text()
+    (older / "tekken.json").write_text(tekken.replace('"version": "v13"', '"version": "v11"', 1))
+    patchwright("convert", older, tmp_path / "older.gguf", "--type", "q4_0")
+    shown = json.loads(patchwright("inspect", tmp_path / "older.gguf", "--json", code=1).stdout)
+    assert (shown["quantisation"], shown["tokenizer"]) == ("Q4_0", "Tekken v11, 131072 tokens")
+    assert shown["problems"] == ["it has no chat template: engines will make one up"]
+    result = patchwright("convert", tmp_path / "older.gguf", tmp_path / "back", "--to", "mistral", code=3)
+    assert "which tekken.json its tokens were made from is not known" in result.stderr
+
+
+def test_a_chat_template_is_found_where_older_files_have_it(tiny_devstral: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_devstral / "hf", tmp_path / "copy")
+    (copy / "chat_template.jinja").unlink(missing_ok=True)
+    assert json.loads(patchwright("inspect", copy, "--json").stdout)["chat_template"] is False
+    named = [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": "plain"}]
+    (copy / "tokenizer_config.json").write_text(json.dumps({"chat_template": named}))
+    assert json.loads(patchwright("inspect", copy, "--json").stdout)["chat_template"] is True
+    (copy / "chat_template.jinja").unlink(missing_ok=True)
+    patchwright("convert", copy, tmp_path / "small.gguf", "--type", "q8_0")
+    assert b"plain" in (tmp_path / "small.gguf").read_bytes()
+
+
 def test_inspect_says_what_is_wrong(tiny_devstral: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(tiny_devstral / "mistral", tmp_path / "copy")
     params = json.loads((copy / "params.json").read_text())

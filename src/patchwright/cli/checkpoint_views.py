@@ -30,5 +30,6 @@ def _facts(shown: Inspection) -> dict[str, str]:
         "tokenizer": shown.tokenizer,
         "chat template": "yes" if shown.chat_template else "no",
         "system prompt": "the publisher's" if shown.system_prompt else "none",
+        "quantisation": shown.quantisation,
         "weights": weights,
     }

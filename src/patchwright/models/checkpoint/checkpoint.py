@@ -31,6 +31,8 @@ class Checkpoint:
     others: Sequence[str] = ()
     """Tensors that are not the decoder's, by the names they have there: those of a vision tower, say."""
     tekken: Tekken | None = None
+    own_tokenizer: str | None = None
+    """What a GGUF file says of the tokens in it, where it is not known which tekken.json they were made from."""
     system_prompt: str | None = None
     """The publisher's, where the files bring one."""
     chat_template: str | None = None
@@ -53,18 +55,23 @@ class Checkpoint:
             problems.append("a vision tower is in it; `patchwright model strip-vision` makes it a model of text")
         elif self.others:
             problems.append(f"{len(self.others)} tensors are not the decoder's, {self.others[0]} for one")
-        if self.tekken is None:
+        if self.tekken is None and self.own_tokenizer is None:
             problems.append("there is no tokenizer (tekken.json)")
-        elif self.tekken.vocabulary != self.decoder.vocabulary:
+        elif self.tekken and self.tekken.vocabulary != self.decoder.vocabulary:
             problems.append(f"the tokenizer has {self.tekken.vocabulary} tokens, the model {self.decoder.vocabulary}")
         return problems
 
     def check(self) -> None:
-        """Raises ModelError with the first problem."""
+        """Raises ModelError with the first problem, and where a conversion would lack the tokenizer."""
         if problems := self.problems():
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             raise ModelError(
                 f"{self.path}: {problems[0]}{more}", hint=f"`patchwright model inspect {self.path}` lists everything"
+            )
+        if self.tekken is None:
+            raise ModelError(
+                f"{self.path}: which tekken.json its tokens were made from is not known",
+                hint="convert the directory that the file was made from",
             )
 
     def in_order(self) -> list[Tensor]:

@@ -54,6 +54,7 @@ def open_gguf(path: Path, files: ExitStack) -> Checkpoint:
         for entry in header.tensors
         if entry.name in ours
     }
+    tekken = devstral_tekken() if has_devstrals_tokens(path) else None
     template, prompt = (header.metadata.get(key) for key in ("tokenizer.chat_template", SYSTEM_PROMPT_KEY))
     return Checkpoint(
         format="gguf",
@@ -61,10 +62,20 @@ def open_gguf(path: Path, files: ExitStack) -> Checkpoint:
         decoder=decoder,
         tensors=found,
         others=[entry.name for entry in header.tensors if entry.name not in ours],
-        tekken=devstral_tekken() if has_devstrals_tokens(path) else None,
+        tekken=tekken,
+        own_tokenizer=None if tekken else _own_tokenizer(header),
         system_prompt=agents_prompt(path) or (prompt if isinstance(prompt, str) else None),
         chat_template=template if isinstance(template, str) else None,
     )
+
+
+def _own_tokenizer(header: GgufHeader) -> str | None:
+    count = header.array_lengths.get("tokenizer.ggml.tokens")
+    if count is None:
+        return None
+    if (version := header.metadata.get(VERSION_KEY)) is not None:
+        return f"Tekken {version}, {count} tokens"
+    return f"{count} tokens, text split as by {header.metadata.get('tokenizer.ggml.pre', 'the default')}"
 
 
 def write_gguf(checkpoint: Checkpoint, path: Path, quantisation: str, *, name: str, chat_template: str | None) -> None:

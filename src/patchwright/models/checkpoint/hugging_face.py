@@ -33,6 +33,8 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 SHARD_BYTES = 5_000_000_000
 
+_TEMPLATE_HOLDERS = ("chat_template.json", "tokenizer_config.json")
+
 _TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _NOT_WRITTEN = {"rope_parameters", "rope_scaling", "attention_bias", "quantization_config"}
 _ROTATED = ("attention.wq.weight", "attention.wk.weight")
@@ -109,6 +111,18 @@ class _Config(BaseModel):
     text_config: TextConfig | None = None
 
 
+class _Templates(BaseModel):
+    """tokenizer_config.json or chat_template.json, which held the chat template before it had a file of its own."""
+
+    chat_template: str | list[dict[str, str]] | None = None
+
+    @property
+    def default(self) -> str | None:
+        if isinstance(self.chat_template, list):
+            return {each.get("name"): each.get("template") for each in self.chat_template}.get("default")
+        return self.chat_template
+
+
 class _Index(BaseModel):
     weight_map: dict[str, str]
 
@@ -127,7 +141,7 @@ def open_hugging_face(directory: Path, files: ExitStack) -> Checkpoint:
         others=[name for name in found if name not in ours],
         tekken=read_tekken(directory),
         system_prompt=read_text(directory / SYSTEM_PROMPT),
-        chat_template=read_text(directory / CHAT_TEMPLATE),
+        chat_template=_chat_template(directory),
     )
 
 
@@ -156,6 +170,14 @@ def as_mistral(tensor: Tensor, name: str, decoder: Decoder) -> Tensor:
     """What Hugging Face calls otherwise and, if it is rotated, orders otherwise."""
     named = replace(tensor, name=name)
     return named.interleaved(decoder.head_length) if name.endswith(_ROTATED) else named
+
+
+def _chat_template(directory: Path) -> str | None:
+    if (template := read_text(directory / CHAT_TEMPLATE)) is not None:
+        return template
+    holders = (directory / name for name in _TEMPLATE_HOLDERS)
+    found = (read_json(holder, _Templates).default for holder in holders if holder.exists())
+    return next((template for template in found if template is not None), None)
 
 
 def _weights(directory: Path) -> list[Path]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from patchwright.models.checkpoint.checkpoint import Checkpoint, Format
 from patchwright.models.checkpoint.convert import opened
 from patchwright.models.checkpoint.gguf_format import OtherModel
-from patchwright.models.checkpoint.tekken import Tekken
 from patchwright.models.gguf_file import GgufInfo, read_gguf
 from patchwright.schema.record import Record
 
@@ -27,6 +26,8 @@ class Inspection(Record):
     vocabulary: int
     context_tokens: int
     tokenizer: str
+    quantisation: str
+    """Of a GGUF file by its own word; of a directory the types of its numbers."""
     chat_template: bool
     system_prompt: bool
     """Whether the publisher's own is there."""
@@ -60,6 +61,7 @@ def _other(info: GgufInfo, path: Path) -> Inspection:
         vocabulary=info.vocabulary,
         context_tokens=info.context_tokens,
         tokenizer=f"{info.vocabulary} tokens",
+        quantisation=info.quantisation,
         chat_template=info.has_chat_template,
         system_prompt=False,
         tensor_bytes=info.tensor_bytes,
@@ -85,7 +87,8 @@ def _inspection(checkpoint: Checkpoint) -> Inspection:
         feed_forward_length=decoder.feed_forward_length,
         vocabulary=decoder.vocabulary,
         context_tokens=decoder.context_tokens,
-        tokenizer=_tokenizer(checkpoint.tekken),
+        tokenizer=_tokenizer(checkpoint),
+        quantisation=_quantisation(checkpoint),
         chat_template=checkpoint.chat_template is not None,
         system_prompt=checkpoint.system_prompt is not None,
         tensor_bytes=dict(sizes.most_common()),
@@ -93,9 +96,16 @@ def _inspection(checkpoint: Checkpoint) -> Inspection:
     )
 
 
-def _tokenizer(tekken: Tekken | None) -> str:
+def _quantisation(checkpoint: Checkpoint) -> str:
+    if checkpoint.format == "gguf":
+        return read_gguf(checkpoint.path).quantisation
+    return " and ".join(sorted({tensor.type for tensor in checkpoint.tensors.values()}))
+
+
+def _tokenizer(checkpoint: Checkpoint) -> str:
+    tekken = checkpoint.tekken
     if tekken is None:
-        return "none"
+        return checkpoint.own_tokenizer or "none"
     whose = ", Devstral Small 1.1's" if tekken.is_devstral else ""
     return f"Tekken {tekken.version}, {tekken.vocabulary} tokens{whose}"
 
