@@ -38,7 +38,7 @@ def test_the_kv_cache_of_devstral_is_what_its_shape_says() -> None:
 def test_devstral_is_as_large_as_the_published_file() -> None:
     published_bytes = 14_333_915_904
     assert devstral().weights_bytes == pytest.approx(published_bytes, rel=0.001)
-    assert devstral("bf16").parameters == pytest.approx(23.57e9, rel=0.001)
+    assert devstral("bf16").parameters == 23_572_403_200
 
 
 @pytest.mark.parametrize("repack", [False, True])
@@ -70,7 +70,7 @@ def test_a_size_is_read_in_either_unit(text: str, size_bytes: int) -> None:
     assert parse_size(text) == size_bytes
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-1GB", "32 gigs", "1.2.3GB", "0"])
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "32 gigs", "1.2.3GB", "0", "9" * 320])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="is not a size"):
         parse_size(text)

@@ -93,7 +93,7 @@ def machine_memory_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
 def parse_size(text: str) -> int:
     """Bytes of "32GB" (powers of 1000), "32GiB" (powers of 1024) or "1500000". Raises ConfigError."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(I)?)?B?\s*", text.upper())
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*(?:([KMGT])(I)?)?B?\s*", text.upper())
     number, unit, binary = match.groups() if match else ("0", None, None)
     size_bytes = int(float(number) * (1024 if binary else 1000) ** " KMGT".index(unit or " "))
     if size_bytes < 1:

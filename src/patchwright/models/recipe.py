@@ -14,7 +14,7 @@ from patchwright.models.gguf_file import GgufInfo
 
 
 def expected_info(entry: CatalogueEntry) -> GgufInfo:
-    """What `read_gguf` will say of the file, but for a few kB of norms and biases.
+    """What `read_gguf` will say of the file, but for a few kB of biases where the architecture has them.
 
     Raises ModelError for an entry whose shape is not known, or that is no GGUF file.
     """
@@ -24,14 +24,15 @@ def expected_info(entry: CatalogueEntry) -> GgufInfo:
     if entry.quantisation == SAFETENSORS:
         raise ModelError(f"{entry.name} is not a GGUF file", hint="memory is planned for the embedded engine only")
     matrices = _matrices(shape, entry.quantisation)
-    sizes: Counter[str] = Counter()
+    norms = (2 * shape.layers + 1) * shape.embedding_length
+    sizes = Counter({"F32": stored_bytes("F32", norms)})
     for matrix in matrices:
         sizes[matrix.type] += matrix.size_bytes
     embedding = matrices[0]
     return GgufInfo(
         name=entry.title,
         architecture=shape.architecture,
-        parameters=sum(matrix.values for matrix in matrices),
+        parameters=sum(matrix.values for matrix in matrices) + norms,
         layers=shape.layers,
         embedding_length=shape.embedding_length,
         feed_forward_length=shape.feed_forward_length,
