@@ -33,7 +33,7 @@ from patchwright.models.catalogue import CatalogueEntry
 from patchwright.models.reference import resolve
 from patchwright.models.store import ModelStore
 from patchwright.models.system_prompt import agents_prompt
-from patchwright.models.tokenizer import devstrals_tekken_file, has_devstrals_tokens
+from patchwright.models.tokenizer import devstrals_tekken_file, has_devstrals_tokens, has_tekken
 from patchwright.policy.base import Policy
 from patchwright.policy.connection import Connection
 from patchwright.policy.openai import OpenAIPolicy
@@ -91,9 +91,9 @@ def _engine_for(settings: Settings, path: Path, name: str, replica: Replica) -> 
     if settings.engine == "vllm":
         return Vllm(path, settings.vllm, settings.state_dir, installation, name)
     if settings.engine == "openvino":
-        if has_devstrals_tokens(path):
+        if has_tekken(path):
             raise ModelError(
-                "OpenVINO GenAI splits Devstral's text otherwise than Devstral's own tokenizer",
+                f"OpenVINO GenAI splits text otherwise than Tekken, the tokenizer of {path.name}",
                 hint="`--engine llama.cpp` reads the same file, token for token",
             )
         return OpenVino(path, settings.openvino, settings.state_dir, installation, name)

@@ -21,6 +21,11 @@ _TOKENS = "tokenizer.ggml.tokens"
 _VERSION = "v13"
 
 
+def has_tekken(model: Path) -> bool:
+    """Whether the model's text is split as Mistral's tokenizer does. Raises ModelError when it cannot be read."""
+    return read_header(model).metadata.get(_PRE) == TEKKEN_PRE
+
+
 def has_devstrals_tokens(model: Path) -> bool:
     """Whether the model reads Devstral's tokens, by number and in Devstral's order.
 
