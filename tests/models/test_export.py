@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,21 @@ def test_another_file_of_the_same_name_is_not_overwritten(tmp_path: Path) -> Non
     place_for_lm_studio(tmp_path / "d.gguf", tmp_path / "models", "d", copy=True)
     with pytest.raises(ModelError, match="is there already"):
         place_for_lm_studio(tmp_path / "a" / "d.gguf", tmp_path / "models", "d", copy=True)
+
+
+def test_a_copy_that_the_disk_has_no_room_for_leaves_nothing(tmp_path: Path) -> None:
+    model = tmp_path / "d.gguf"
+    model.write_bytes(bytes(1_000_000))
+    models = tmp_path / "models"
+    script = (
+        "import resource, sys\nfrom pathlib import Path\n"
+        "from patchwright.errors import ModelError\nfrom patchwright.models.export import place_for_lm_studio\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))\n"
+        "try:\n    place_for_lm_studio(Path(sys.argv[1]), Path(sys.argv[2]), 'd', copy=True)\n"
+        "except ModelError as error:\n    print(error)\n"
+    )
+    command = [sys.executable, "-c", script, str(model), str(models)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "cannot be written: file too large" in result.stdout
+    assert [path for path in models.rglob("*") if path.is_file()] == []
+    assert place_for_lm_studio(model, models, "d", copy=True).read_bytes() == bytes(1_000_000)

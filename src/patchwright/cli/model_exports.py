@@ -37,12 +37,14 @@ def export_ollama(
     path = _file(name)
     info = read_gguf(path)
     template = ollama_template() if has_devstrals_tokens(path) else None
+    if context_tokens and context_tokens > info.context_tokens:
+        raise ModelError(f"the model has a window of {info.context_tokens} tokens, not {context_tokens}")
     text = modelfile(
         path,
         context_tokens or min(info.context_tokens, CONTEXT_TOKENS),
         DEVSTRALS_TEMPERATURE if template else _temperature(name),
         template,
-        system.read_text(encoding="utf-8") if system else None,
+        _text_of(system) if system else None,
     )
     target.write_text(text, encoding="utf-8")
     if template is None:
@@ -77,6 +79,15 @@ def _file(name: str) -> Path:
     if path.is_dir():
         raise ModelError(f"{path} is no GGUF file", hint="`patchwright model convert` writes one")
     return path
+
+
+def _text_of(path: Path) -> str:
+    from patchwright.errors import ModelError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ModelError(f"{path} is not in UTF-8") from None
 
 
 def _temperature(name: str) -> float:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from patchwright.errors import ModelError
+from patchwright.models.checkpoint.draft import appearing
 
 LM_STUDIO_MODELS = Path("~/.lmstudio/models")
 """Where LM Studio looks, as publisher/model/file.gguf: https://lmstudio.ai/docs/basics/import-model"""
@@ -44,7 +45,8 @@ def place_for_lm_studio(model: Path, models: Path, name: str, *, copy: bool) -> 
         if not target.exists():
             target.unlink(missing_ok=True)  # a link to what is gone
             if copy:
-                shutil.copy2(model, target)
+                with appearing(target, model.stat().st_size) as draft:
+                    shutil.copy2(model, draft)
             else:
                 target.symlink_to(model.absolute())
     except OSError as error:

@@ -91,13 +91,17 @@ def test_a_quantised_file_is_close_and_has_the_usual_mix(tiny_devstral: Path, tm
             assert np.abs(exact - close).max() <= np.abs(exact).max() / 127
 
 
-def test_numbers_too_large_for_f16_are_refused_and_leave_nothing(tiny_devstral: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number_type", "added"), [("f16", 70_000), ("bf16", np.float32(3.4e38))])
+def test_numbers_too_large_for_a_type_are_refused_and_leave_nothing(
+    tiny_devstral: Path, tmp_path: Path, number_type: str, added: float
+) -> None:
     with opened(tiny_devstral / "mistral") as checkpoint:
         norm = checkpoint.tensors["norm.weight"]
-        large = replace(norm, read=lambda start, stop: norm.read(start, stop) + 70_000)
+        exact = norm.to("F32")
+        large = replace(exact, read=lambda start, stop: exact.read(start, stop) + added)
         changed = replace(checkpoint, tensors={**checkpoint.tensors, "norm.weight": large})
-        with pytest.raises(ModelError, match=r"norm\.weight: a number is too large for f16"):
-            convert(changed, tmp_path / "result", "hf", "f16", chat_template="")
+        with pytest.raises(ModelError, match=rf"norm\.weight: a number is too large for {number_type}"):
+            convert(changed, tmp_path / "result", "hf", number_type, chat_template="")
     assert list(tmp_path.iterdir()) == []
 
 

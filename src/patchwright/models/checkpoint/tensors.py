@@ -80,6 +80,7 @@ class Tensor:
             return quantised(numbers, number_type)
         with np.errstate(over="ignore"):
             cast = numbers.astype(FLOATS[number_type])
-        if number_type == "F16" and (np.isfinite(numbers) & ~np.isfinite(cast)).any():
-            raise ModelError(f"{self.name}: a number is too large for f16", hint="take bf16 or f32")
+        if (np.isfinite(numbers) & ~np.isfinite(cast)).any():
+            hint = "take bf16 or f32" if number_type == "F16" else "take f32"
+            raise ModelError(f"{self.name}: a number is too large for {number_type.lower()}", hint=hint)
         return cast
