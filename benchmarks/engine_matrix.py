@@ -1,4 +1,4 @@
-"""What each engine can do, from what ran: python benchmarks/engine_matrix.py RESULTS.json [--run ENGINE:FORMAT …]
+"""What each engine can do, from what ran: python -m benchmarks.engine_matrix RESULTS.json [--run ENGINE:FORMAT …]
 
 Makes a tiny model of Devstral's architecture and tokenizer that answers every question with the same tool call, runs it
 on each engine that `patchwright engine install` has installed, asks for one thing after another, and notes what came.
@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.models.checkpoint.random_adapter import write_adapter
 
 from patchwright.chat.calls import wire_tool
 from patchwright.chat.mistral.template import chat_template
 from patchwright.chat.mistral.tokens import MistralTokens
 from patchwright.config import load_settings
+from patchwright.engines.adapters import NamedAdapter
 from patchwright.engines.base import Engine
 from patchwright.engines.installation import Installation
 from patchwright.engines.llama_cpp import LlamaCpp
@@ -56,9 +58,11 @@ LOADS = {
 }
 ASKED = (
     *("ids equal the reference", "tool call parsed", "tool call streamed", "tool call forced", "json_schema"),
-    *("logprobs", "n > 1", "prefix cache"),
+    *("logprobs", "n > 1", "prefix cache", "LoRA"),
 )
 CONTEXT_TOKENS = 4096
+DECODER = tiny_decoder(width=256, layers=2)
+ADAPTER = "tuned"
 TOOL = ToolSpec(
     name="add",
     description="Adds.",
@@ -93,11 +97,12 @@ def _write_models(directory: Path) -> MistralTokens:
     tokens = MistralTokens(tekken)
     answer = [tokens.tool_calls, *tokens.encoded(TOOL.name), tokens.args, *tokens.encoded(ARGUMENTS), tokens.end]
     script = [tokens.prompt(QUESTION)[-1], *answer]
-    checkpoint = scripted_checkpoint(tiny_decoder(width=256, layers=2), script, seed=0)
+    checkpoint = scripted_checkpoint(DECODER, script, seed=0)
     convert(checkpoint, directory / "mistral", "mistral", "bf16", chat_template=None)
     convert(checkpoint, directory / "hf", "hf", "bf16", chat_template=None)
     for number_type in ("bf16", "q8_0"):  # OpenVINO GenAI reads no bf16
         convert(checkpoint, directory / f"{number_type}.gguf", "gguf", number_type, chat_template=chat_template())
+    write_adapter(directory / ADAPTER, seed=0, decoder=DECODER)
     return tokens
 
 
@@ -134,7 +139,9 @@ async def _generated(weights: Path, tokens: MistralTokens) -> Outcome:
 def _engine(name: str, form: str, directory: Path, state_dir: Path) -> Engine:
     path = directory / {"gguf": "bf16.gguf", "q8_0": "q8_0.gguf", "two": "mistral"}.get(form, form)
     if name == "llama.cpp":
-        return LlamaCpp(path, LlamaCppSettings(context_tokens=CONTEXT_TOKENS), state_dir, model_name="tiny")
+        adapters = (NamedAdapter(name=ADAPTER, path=directory / ADAPTER),)
+        settings = LlamaCppSettings(context_tokens=CONTEXT_TOKENS, adapters=adapters)
+        return LlamaCpp(path, settings, state_dir, model_name="tiny")
     root = load_settings().data_dir / "engines"
     if name == "openvino":
         settings = OpenVinoSettings(context_tokens=CONTEXT_TOKENS)
@@ -150,10 +157,10 @@ async def _asked(endpoint: Endpoint, tokens: MistralTokens) -> Outcome:
     # A connection for each question: a server that is slow may close a kept one just when it is used again.
     headers = {"Authorization": f"Bearer {endpoint.api_key.get_secret_value()}", "Connection": "close"}
     async with httpx.AsyncClient(base_url=endpoint.base_url, headers=headers, timeout=120, trust_env=False) as client:
-        asking = Asking(client, endpoint.model, tokens)
+        asking = Asking(client, endpoint, tokens)
         asked: tuple[Callable[[], Awaitable[str]], ...] = (
             *(asking.ids, asking.parsed, asking.streamed, asking.forced, asking.schema),
-            *(asking.logprobs, asking.several, asking.cached),
+            *(asking.logprobs, asking.several, asking.cached, asking.adapted),
         )
         return {column: await _noted(ask) for column, ask in zip(ASKED, asked, strict=True)}
 
@@ -172,9 +179,10 @@ async def _noted(ask: Callable[[], Awaitable[str]]) -> str:
 class Asking:
     """One question for each column; the answer is "yes", or "no" and what came instead."""
 
-    def __init__(self, client: httpx.AsyncClient, model: str, tokens: MistralTokens) -> None:
+    def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, tokens: MistralTokens) -> None:
         self._client = client
-        self._model = model
+        self._model = endpoint.model
+        self._adapters = endpoint.adapters
         self._tokens = tokens
 
     async def ids(self) -> str:
@@ -232,6 +240,14 @@ class Asking:
         details: dict[str, int] = usage.get("prompt_tokens_details") or {}
         cached = details.get("cached_tokens", 0)
         return "yes" if cached > usage["prompt_tokens"] / 2 else f"no: {cached} of {usage['prompt_tokens']} tokens"
+
+    async def adapted(self) -> str:
+        """Whether a request that names the adapter gets another answer than one that names the model."""
+        if ADAPTER not in self._adapters:
+            return "not run"
+        plain, adapted = await self._answer(), await self._answer(model=ADAPTER)
+        same = plain["choices"][0]["message"] == adapted["choices"][0]["message"]
+        return "no: it answers as without" if same else "yes"
 
     async def _answer(self, **options: Any) -> dict[str, Any]:
         body = {name: value for name, value in (_body(self._model) | options).items() if value is not None}
