@@ -31,7 +31,7 @@ def verdict(
 
 
 def agreement(candidates: Sequence[Candidate], verdicts: Mapping[int, Verdict], votes: Mapping[int, int]) -> Agreement:
-    return Agreement.of(None, candidates, verdicts, votes)
+    return Agreement.of(None, candidates, verdicts, votes, frozenset())
 
 
 def test_what_a_candidates_own_runs_show() -> None:

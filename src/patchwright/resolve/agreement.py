@@ -4,7 +4,7 @@ A program is little evidence: a search finds what satisfies it, and a model writ
 agree beyond it are more, as self-consistency is for answers (Wang et al., 2022).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,13 +16,17 @@ LEAST = 2
 
 @dataclass(frozen=True)
 class Agreement:
-    """Who agrees with whom, of the candidates that are not wrong. `votes`: how often each was proposed."""
+    """Who agrees with whom, of the candidates that are not wrong.
+
+    `votes`: how often the model proposed each; `searched`: those that a mechanical edit came to.
+    """
 
     reproduction: Reproduction | None
     groups: Sequence[Sequence[Candidate]]
     """The same patch but for layout, or the same outcomes of all variations of the program."""
     verdicts: Mapping[int, Verdict]
     votes: Mapping[int, int]
+    searched: Set[int]
 
     @classmethod
     def of(
@@ -31,13 +35,14 @@ class Agreement:
         candidates: Iterable[Candidate],
         verdicts: Mapping[int, Verdict],
         votes: Mapping[int, int],
+        searched: Set[int],
     ) -> Self:
         groups: dict[object, list[Candidate]] = {}
         for candidate in candidates:
             verdict = verdicts.get(candidate.id)
             if verdict and verdict.finding != "wrong":
                 groups.setdefault(verdict.outcomes or candidate.id, []).append(candidate)
-        return cls(reproduction, list(groups.values()), verdicts, votes)
+        return cls(reproduction, list(groups.values()), verdicts, votes, searched)
 
     @property
     def standing(self) -> list[Candidate]:
@@ -70,7 +75,7 @@ class Agreement:
 
     def _support(self, group: Sequence[Candidate]) -> int:
         """Mechanical edits are one search, however many they are; and none for what the model guessed to be right."""
-        searched = any(each.source == "mechanical" for each in group)
+        searched = not self.searched.isdisjoint(_ids(group))
         counts = self.reproduction is not None and self.reproduction.source == "issue"
         return sum(self.votes.get(each.id, 0) for each in group) + (searched and counts)
 

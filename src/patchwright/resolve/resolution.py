@@ -311,7 +311,7 @@ def _proposals(batch: Batch, state: ResolveState) -> Iterator[AnyEvent]:
             logprob=draft.logprob,
             location=draft.location,
         )
-        yield Proposed(candidate=candidate, duplicate_of=known.id if known else None)
+        yield Proposed(candidate=candidate, duplicate_of=known.id if known else None, source=draft.source)
 
 
 def _why_none(state: ResolveState) -> str:

@@ -20,6 +20,8 @@ class ResolveState:
         self.verdicts: dict[int, Verdict] = {}
         self.votes: Counter[int] = Counter()
         """By candidate, how often the model proposed it."""
+        self.searched: set[int] = set()
+        """The candidates that a mechanical edit came to, whoever else did."""
         self.requests = 0
         """So many requests for answers have been made."""
         self.usage = Usage()
@@ -55,7 +57,7 @@ class ResolveState:
 
     @property
     def agreement(self) -> Agreement:
-        return Agreement.of(self.reproduction, self.candidates.values(), self.verdicts, self.votes)
+        return Agreement.of(self.reproduction, self.candidates.values(), self.verdicts, self.votes, self.searched)
 
     @property
     def verified(self) -> bool:
@@ -86,5 +88,7 @@ class ResolveState:
     def _add_proposal(self, event: Proposed) -> None:
         if event.duplicate_of is None:
             self.candidates[event.candidate.id] = event.candidate
-        if event.candidate.source != "mechanical":
-            self.votes[event.duplicate_of or event.candidate.id] += 1
+        if (event.source or event.candidate.source) == "mechanical":
+            self.searched.add(event.candidate.id)
+        else:
+            self.votes[event.candidate.id] += 1

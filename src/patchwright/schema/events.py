@@ -6,7 +6,15 @@ from pydantic import Field, TypeAdapter
 
 from patchwright.schema.messages import AssistantMessage, FinishReason, Message, ToolMessage, Usage
 from patchwright.schema.record import Record
-from patchwright.schema.resolution import Candidate, Location, Reproduction, SuiteRun, Verdict, Word
+from patchwright.schema.resolution import (
+    Candidate,
+    CandidateSource,
+    Location,
+    Reproduction,
+    SuiteRun,
+    Verdict,
+    Word,
+)
 
 StopReason = Literal[
     "done",
@@ -194,6 +202,8 @@ class Proposed(Record):
     kind: Literal["proposed"] = "proposed"
     candidate: Candidate
     duplicate_of: int | None = None
+    source: CandidateSource | None = None
+    """Who proposed it this time; None in older records, where it is taken to be who made the candidate."""
 
 
 class Sampled(Record):
