@@ -246,6 +246,20 @@ async def test_an_interrupted_resolution_goes_on_from_its_last_stage(tmp_path: P
     assert (finish_of(events).word, finish_of(events).candidate) == ("verified", 2)
 
 
+async def test_taken_up_again_an_answer_does_not_agree_with_itself(tmp_path: Path) -> None:
+    root = sums(tmp_path, tests=NOTHING_NOTICED)
+
+    def twice(locations: Sequence[Location]) -> Iterable[Ask]:
+        return [Ask("rewrite", locations[0]), Ask("explained", locations[0])]
+
+    first = await resolve(root, [answers(FIX)], PLAN, order=twice, issue=TWICE_TWO)
+    assert (finish_of(first).reason, finish_of(first).word) == ("infrastructure", "plausible")
+    script = [answers("I cannot."), answers("Sorry."), answers(FIX)]
+    again = await resolve(root, script, PLAN, order=twice, issue=TWICE_TWO, earlier=first[:-1])
+    assert [sampled.ask for sampled in of_kind([*first, *again], Sampled)] == [1, 2]
+    assert finish_of(again).word == "plausible"
+
+
 async def test_a_stop_leaves_the_tree_and_says_so(tmp_path: Path) -> None:
     root = sums(tmp_path)
     stop = asyncio.Event()

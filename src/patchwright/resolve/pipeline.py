@@ -8,7 +8,7 @@ from patchwright.errors import RepositoryError
 from patchwright.resolve.mechanical import mechanical_edits
 from patchwright.resolve.plan import Ask, Order
 from patchwright.resolve.prompts import Fault
-from patchwright.resolve.propose import Proposer, Version, suspicious_lines
+from patchwright.resolve.propose import Answered, Proposer, Version, suspicious_lines
 from patchwright.resolve.sources import lines_of, normalised, unified_diff
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
@@ -21,14 +21,17 @@ MECHANICAL_EDITS = 80
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Follows an order of asking. `root`: the work tree, only read."""
+    """Follows an order of asking, from where an interrupted resolution left it. `root`: the work tree, only read."""
 
     proposer: Proposer
     root: Path
     order: Order
 
     async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
-        for ask in self.order(state.locations or ()):
+        done = state.asked
+        for number, ask in enumerate(self.order(state.locations or ()), 1):
+            if number <= done:  # an answer at temperature 0, given once more, would agree with itself
+                continue
             if ask.kind == "refine" and state.agreement.standing:
                 return
             source = source_of(self.root / ask.location.path)
@@ -38,21 +41,20 @@ class Pipeline:
                 edits = mechanical_edits(source, ask.location, MECHANICAL_EDITS)
                 share = edits[LIKELIEST_EDITS:] if ask.part else edits[:LIKELIEST_EDITS]
                 yield Batch(_drafts(ask, source, "mechanical", [(edit.source, None) for edit in share]))
-            elif batch := await self._asked(ask, fault, state):
-                yield batch
+            elif answered := await self._asked(ask, fault, state):
+                drafts = _drafts(ask, source, "model", answered.versions)
+                yield Batch(drafts, answered.sampled.model_copy(update={"ask": number}))
 
-    async def _asked(self, ask: Ask, fault: Fault, state: ResolveState) -> Batch | None:
+    async def _asked(self, ask: Ask, fault: Fault, state: ResolveState) -> Answered | None:
         proposer = self.proposer.after(state.requests)
         if ask.kind == "line":
             numbers = suspicious_lines(fault, ask.part + 1)
             if len(numbers) <= ask.part:
                 return None
-            answered = await proposer.lines(fault, numbers[ask.part], ask.answers, ask.temperature)
-        else:
-            failed = _failed(ask, state) if ask.kind == "refine" else None
-            explained = ask.kind == "explained"
-            answered = await proposer.rewrites(fault, ask.answers, ask.temperature, failed, explained=explained)
-        return Batch(_drafts(ask, fault.source, "model", answered.versions), answered.sampled)
+            return await proposer.lines(fault, numbers[ask.part], ask.answers, ask.temperature)
+        failed = _failed(ask, state) if ask.kind == "refine" else None
+        explained = ask.kind == "explained"
+        return await proposer.rewrites(fault, ask.answers, ask.temperature, failed, explained=explained)
 
 
 def _failed(ask: Ask, state: ResolveState) -> tuple[str, str] | None:

@@ -24,6 +24,8 @@ class ResolveState:
         """The candidates that a mechanical edit came to, whoever else did."""
         self.requests = 0
         """So many requests for answers have been made."""
+        self.asked = 0
+        """The last ask of the pipeline's order that has been answered."""
         self.usage = Usage()
         for event in events:
             self.add(event)
@@ -40,6 +42,7 @@ class ResolveState:
                 self._add_proposal(event)
             case Sampled():
                 self.requests += 1
+                self.asked = max(self.asked, event.ask or 0)
                 self.usage += event.usage
             case Judged():
                 self.verdicts[event.verdict.candidate] = event.verdict

@@ -212,6 +212,8 @@ class Sampled(Record):
     kind: Literal["sampled"] = "sampled"
     asked: str
     """What for: "reproduction", "rewrite of parse", "line 7 of parse"."""
+    ask: int | None = None
+    """Which ask of the pipeline's order it answers, from 1; None for what is in no order."""
     answers: int
     unusable: int = 0
     """So many of them could not be used."""
