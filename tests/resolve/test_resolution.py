@@ -217,6 +217,15 @@ async def test_a_file_that_is_no_utf8_is_left_alone(tmp_path: Path) -> None:
     assert "".join(event.model_dump_json() for event in events)
 
 
+async def test_an_edit_that_takes_out_what_is_no_utf8_is_none(tmp_path: Path) -> None:
+    root = sums(tmp_path)
+    latin = SOURCE.replace("a - b", "a - b  # f\xfcr").encode("latin-1")
+    (root / "sums.py").write_bytes(b"# -*- coding: latin-1 -*-\n" + latin)
+    events = await resolve(root, repeat(answers(FIX)), PLAN)
+    assert (finish_of(events).reason, finish_of(events).word) == ("done", "none")
+    assert "".join(event.model_dump_json() for event in events)
+
+
 async def test_tests_that_hang_are_stopped_and_others_still_count(tmp_path: Path) -> None:
     hanging = "import time\nfrom sums import add\n\n\ndef test_hangs():\n    time.sleep(600)\n\n\n"
     root = sums(tmp_path, tests=f"{hanging}def test_add():\n    assert add(2, 3) == 5\n")

@@ -21,7 +21,10 @@ MECHANICAL_EDITS = 80
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Follows an order of asking, from where an interrupted resolution left it. `root`: the work tree, only read."""
+    """Follows an order of asking, from where an interrupted resolution left it. `root`: the work tree, only read.
+
+    Files that are no UTF-8 are left alone: a patch of one can be neither stored nor shown.
+    """
 
     proposer: Proposer
     root: Path
@@ -29,7 +32,8 @@ class Pipeline:
 
     async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
         done = state.asked
-        for number, ask in enumerate(self.order(state.locations or ()), 1):
+        places = [place for place in state.locations or () if _is_text(source_of(self.root / place.path))]
+        for number, ask in enumerate(self.order(places), 1):
             if number <= done:  # an answer at temperature 0, given once more, would agree with itself
                 continue
             if ask.kind == "refine" and state.agreement.standing:
@@ -79,7 +83,7 @@ def _drafts(ask: Ask, before: str, source: CandidateSource, versions: Sequence[V
 
 
 def _is_text(source: str) -> bool:
-    """Whether a patch of it can be stored and shown: files that are no UTF-8 are left alone."""
+    """Whether it is UTF-8, with no bytes that stand for themselves."""
     return not any("\ud800" <= char <= "\udfff" for char in source)
 
 

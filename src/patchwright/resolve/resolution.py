@@ -318,5 +318,5 @@ def _why_none(state: ResolveState) -> str:
     if state.locations is not None and not state.locations:
         return "no place was found that the issue could be about"
     if not state.candidates:
-        return "nothing that the model answered is an edit"
+        return "nothing that was answered is an edit of a file in UTF-8"
     return f"none of {len(state.candidates)} candidates stands: each leaves the reproduction failing or breaks a test"
