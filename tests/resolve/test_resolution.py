@@ -226,6 +226,18 @@ async def test_an_edit_that_takes_out_what_is_no_utf8_is_none(tmp_path: Path) ->
     assert "".join(event.model_dump_json() for event in events)
 
 
+async def test_a_file_that_is_gone_meanwhile_ends_it_with_a_word(tmp_path: Path) -> None:
+    root = sums(tmp_path)
+
+    def gone(locations: Sequence[Location]) -> Iterable[Ask]:
+        (root / locations[0].path).unlink()
+        return [Ask("rewrite", locations[0])]
+
+    finished = finish_of(await resolve(root, [], PLAN, order=gone))
+    assert (finished.reason, finished.word) == ("infrastructure", "none")
+    assert finished.why.endswith("sums.py: no such file or directory; the files have changed meanwhile; start again")
+
+
 async def test_tests_that_hang_are_stopped_and_others_still_count(tmp_path: Path) -> None:
     hanging = "import time\nfrom sums import add\n\n\ndef test_hangs():\n    time.sleep(600)\n\n\n"
     root = sums(tmp_path, tests=f"{hanging}def test_add():\n    assert add(2, 3) == 5\n")

@@ -45,6 +45,10 @@ def test_there_are_none_without_a_literal(program: str) -> None:
     assert variations(program) == ()
 
 
+def test_there_are_none_of_what_is_nested_too_deep() -> None:
+    assert variations(f"print({'+'.join(['1'] * 900)})") == ()
+
+
 @given(st.recursive(st.integers() | st.text() | st.booleans() | st.floats(), lambda inner: st.lists(inner, max_size=4)))
 def test_they_are_python_and_different(value: object) -> None:
     program = f"print(f({ast.unparse(ast.Constant(value))}))"

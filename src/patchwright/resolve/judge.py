@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchwright.errors import SandboxError, ToolError
 from patchwright.repo.testing.compare import broken, failing, has_passed, repaired
 from patchwright.repo.testing.program import ran
 from patchwright.repo.testing.suite import Suite
@@ -58,12 +59,15 @@ class Judge:
     async def verdict(self, candidate: Candidate) -> Verdict:
         """What repairs is run a second time, in a fresh tree: luck must not count. Then come variations of the program.
 
-        Raises SandboxError.
+        What ends its own sandbox is wrong, and takes no other candidate with it.
         """
         started = time.monotonic()
-        verdict = await self._tried(candidate, varied=False)
-        if verdict.finding == "repairs":
-            verdict = await self._tried(candidate, varied=True)
+        try:
+            verdict = await self._tried(candidate, varied=False)
+            if verdict.finding == "repairs":
+                verdict = await self._tried(candidate, varied=True)
+        except (SandboxError, ToolError) as error:
+            verdict = Verdict(candidate=candidate.id, reproduced=False, failure=f"it could not be tried: {error}")
         return verdict.model_copy(update={"duration_s": time.monotonic() - started})
 
     async def _tried(self, candidate: Candidate, *, varied: bool) -> Verdict:

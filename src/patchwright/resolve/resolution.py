@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from patchwright.agent.deadline import Deadline, Stopped
-from patchwright.errors import EngineError, SandboxError
+from patchwright.errors import PatchwrightError
 from patchwright.policy.base import Policy
 from patchwright.repo.index.index import Index
 from patchwright.repo.testing.compare import flaky
@@ -86,8 +86,8 @@ class Resolution:
     async def run(self, issue: str, earlier: Sequence[AnyEvent] = ()) -> AsyncGenerator[AnyEvent]:
         """Works until ResolveFinished, going on after `earlier`, the events of an interrupted resolution.
 
-        What the consumer stores before it asks for more cannot be lost. Failures of engine and sandbox end up in
-        ResolveFinished.
+        What the consumer stores before it asks for more cannot be lost. Failures of engine, sandbox and repository end
+        up in ResolveFinished.
         """
         state = ResolveState(earlier)
         async with aclosing(self._events(issue, state)) as events:
@@ -103,8 +103,8 @@ class Resolution:
                 yield event
         except Stopped as stopped:
             reason = "interrupted" if stopped.reason == "interrupted" else "time_limit"
-        except (EngineError, SandboxError) as error:
-            reason, message = "infrastructure", str(error)
+        except PatchwrightError as error:
+            reason, message = "infrastructure", f"{error}; {error.hint}" if error.hint else str(error)
         yield self._finished(state, reason, message)
 
     async def _stages(self, issue: str, state: ResolveState) -> AsyncGenerator[AnyEvent]:
@@ -319,4 +319,5 @@ def _why_none(state: ResolveState) -> str:
         return "no place was found that the issue could be about"
     if not state.candidates:
         return "nothing that was answered is an edit of a file in UTF-8"
-    return f"none of {len(state.candidates)} candidates stands: each leaves the reproduction failing or breaks a test"
+    none = f"none of {len(state.candidates)} candidates stands"
+    return f"{none}: each leaves the reproduction failing, breaks a test or cannot be tried"

@@ -18,19 +18,23 @@ _NUMBER = re.compile(r"\d+")
 def variations(program: str) -> tuple[str, ...]:
     """Programs that differ from this one in one literal each. They print what it asserts.
 
-    Empty where it is no Python, or has no literal. The same on every call.
+    Empty where it is no Python, is nested too deep to be written again, or has no literal. The same on every call.
     """
     tree = parsed(program)
-    if tree is None:
+    try:
+        return tuple(islice(_variations(tree), MOST)) if tree else ()
+    except RecursionError:
         return ()
+
+
+def _variations(tree: ast.Module) -> Iterator[str]:
     text = ast.unparse(ast.fix_missing_locations(_Showing().visit(tree)))
     shown = ast.parse(text)
     kept = {id(inner) for node in ast.walk(shown) if isinstance(node, ast.JoinedStr) for inner in ast.walk(node)}
     literals = (node for node in ast.walk(shown) if isinstance(node, ast.expr) and id(node) not in kept)
     replaced = ([_replaced(text, node, new) for new in _others(node)] for node in literals)
     one_of_each_first = chain.from_iterable(zip_longest(*replaced))
-    different = dict.fromkeys(varied for varied in one_of_each_first if varied and varied != text)
-    return tuple(islice(different, MOST))
+    yield from dict.fromkeys(varied for varied in one_of_each_first if varied and varied != text)
 
 
 class _Showing(ast.NodeTransformer):
