@@ -11,7 +11,7 @@ from patchwright.policy.scripted import answers
 from patchwright.resolve.plan import Ask, asks
 from patchwright.resolve.resolution import Plan
 from patchwright.schema.events import BaselineRun, Judged, Localised, Proposed, Reproduced, Sampled
-from patchwright.schema.resolution import Location
+from patchwright.schema.resolution import Location, SuiteRun
 from tests.conftest import git
 
 from .workshop import FIX, PYTEST, SOURCE, WRONG, finish_of, of_kind, resolve, sums
@@ -253,9 +253,33 @@ async def test_of_a_suite_that_takes_too_long_the_nearest_tests_are_run(tmp_path
     (root / "test_all_else.py").write_text(f"import time\n{slow}")
     events = await resolve(root, [answers(FIX)], Plan(f"{PYTEST} test_all_else.py test_sums.py"), time_s=80)
     baselines = [event.suite for event in of_kind(events, BaselineRun)]
-    assert [suite.timed_out for suite in baselines] == [True, False]
+    assert [suite.timed_out for suite in baselines[:2]] == [True, False]
     assert baselines[1].command.endswith(" test_sums.py")
     assert finish_of(events).word == "verified"
+
+
+async def test_what_failed_in_the_only_run_is_run_again_before_it_shows_anything(tmp_path: Path) -> None:
+    names = [f"test_sums.py::test_{name}" for name in ("add", "nothing", "double")]
+    suite = SuiteRun(command=PYTEST, exit_code=1, outcomes=dict.fromkeys(names, "failed"), output="", duration_s=60)
+    once = BaselineRun(suite=suite, stable=None)
+    events = await resolve(sums(tmp_path), [answers(FIX)], PLAN, order=one_request, earlier=[once])
+    [again] = of_kind(events, BaselineRun)
+    assert (again.suite, again.flaky, again.stable) == (suite, ("test_sums.py::test_nothing",), True)
+    [reproduced] = of_kind(events, Reproduced)
+    assert reproduced.reproduction
+    assert set(reproduced.reproduction.failing_tests) == {names[0], names[2]}
+    assert finish_of(events).word == "verified"
+
+
+async def test_tests_that_failed_by_chance_reproduce_nothing(tmp_path: Path) -> None:
+    suite = SuiteRun(command=f"{PYTEST} && true", exit_code=1, output="", duration_s=60)
+    root = sums(tmp_path, tests=NOTHING_NOTICED)
+    script = [answers("no program"), answers(FIX)]
+    earlier = [BaselineRun(suite=suite, stable=None)]
+    events = await resolve(root, script, PLAN, order=one_request, earlier=earlier)
+    assert [again.stable for again in of_kind(events, BaselineRun)] == [False]
+    assert [reproduced.reproduction for reproduced in of_kind(events, Reproduced)] == [None]
+    assert finish_of(events).word != "verified"
 
 
 async def test_an_interrupted_resolution_goes_on_from_its_last_stage(tmp_path: Path) -> None:

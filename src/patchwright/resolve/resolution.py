@@ -11,7 +11,7 @@ from patchwright.agent.deadline import Deadline, Stopped
 from patchwright.errors import PatchwrightError
 from patchwright.policy.base import Policy
 from patchwright.repo.index.index import Index
-from patchwright.repo.testing.compare import flaky
+from patchwright.repo.testing.compare import failing, flaky
 from patchwright.repo.testing.nearest import narrowed, nearest_tests
 from patchwright.repo.testing.suite import Suite
 from patchwright.resolve.budget import TEST_S, Budget, Stage, limit_of_a_program_s, limit_of_a_test_s
@@ -145,10 +145,11 @@ class Resolution:
             first = await Suite(command, sandbox).run(timeout_s=share_s, test_timeout_s=TEST_S)
         left_s = share_s - first.duration_s
         if first.timed_out or left_s < first.duration_s:
-            return None, BaselineRun(suite=first)
-        test_s = HUNG_S if "timed_out" in first.outcomes.values() else TEST_S
+            return None, BaselineRun(suite=first, stable=None)
         async with self.trees.open() as sandbox:
-            traced = await Suite(command, sandbox).run(timeout_s=left_s, test_timeout_s=test_s, trace=True)
+            traced = await Suite(command, sandbox).run(
+                timeout_s=left_s, test_timeout_s=_test_limit_s(first), trace=True
+            )
         # Tracing is slow on old Pythons: a test that only ran out of time then is not flaky.
         unstable = {test for test in flaky(first, traced) if traced.outcomes.get(test) != "timed_out"}
         stable = traced.timed_out or first.passed == traced.passed
@@ -193,8 +194,11 @@ class Resolution:
             yield Reproduced(reproduction=None, problem="left out")
             return
         found = None
-        if state.baseline and state.baseline.stable and self.plan.tests_given:
-            found = from_tests(state.baseline.suite, frozenset(state.baseline.flaky))
+        if state.baseline and self.plan.tests_given:
+            if again := await self._failing_again(state.baseline):
+                yield again
+            if state.baseline.stable:
+                found = from_tests(state.baseline.suite, frozenset(state.baseline.flaky))
         if found is None and state.locations:
             location = state.locations[0]
             fault = Fault(reproducer.issue, location, source_of(self.trees.root / location.path), "")
@@ -204,6 +208,25 @@ class Resolution:
                 yield sampled
         problem = "" if found else "no program was found that fails because of the issue"
         yield Reproduced(reproduction=found, problem=problem)
+
+    async def _failing_again(self, baseline: BaselineRun) -> BaselineRun | None:
+        """The baseline with what failed by chance set aside; None where nothing fails, where that is known already,
+        and where time is too short."""
+        if baseline.stable is not None or from_tests(baseline.suite, frozenset()) is None:
+            return None
+        return await self._within_share("reproduce", self._run_again(baseline.suite))
+
+    async def _run_again(self, suite: SuiteRun) -> BaselineRun:
+        """The tests that failed once more, with the others in their files: all of them take too long."""
+        files = dict.fromkeys(test.partition("::")[0] for test in failing(suite))
+        command = narrowed(suite.command, list(files)) or suite.command
+        async with self.trees.open() as sandbox:
+            again = await Suite(command, sandbox).run(
+                timeout_s=self.budget.share_s("reproduce"), test_timeout_s=_test_limit_s(suite)
+            )
+        by_chance = sorted(set(failing(suite)) - set(failing(again)))
+        stable = bool(suite.outcomes) or not (again.passed or again.timed_out)
+        return BaselineRun(suite=suite, flaky=tuple(by_chance), stable=stable)
 
     async def _candidates(self, issue: str, state: ResolveState) -> AsyncGenerator[AnyEvent]:
         """Proposals and verdicts in turn, until one is verified or nothing is left to try with."""
@@ -284,6 +307,11 @@ class Resolution:
             usage=state.usage,
             duration_s=self.budget.used_s,
         )
+
+
+def _test_limit_s(earlier: SuiteRun) -> float:
+    """What one test may take when the suite runs once more."""
+    return HUNG_S if "timed_out" in earlier.outcomes.values() else TEST_S
 
 
 def _with_frames(facts: IssueFacts, state: ResolveState) -> IssueFacts:

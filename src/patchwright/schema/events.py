@@ -177,8 +177,8 @@ class BaselineRun(Record):
     kind: Literal["baseline_run"] = "baseline_run"
     suite: SuiteRun
     flaky: tuple[str, ...] = ()
-    stable: bool = True
-    """False when the command itself passed once and failed once."""
+    stable: bool | None = True
+    """False when the command itself passed once and failed once, None when it ran only once."""
 
 
 class Localised(Record):
