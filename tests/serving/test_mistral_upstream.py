@@ -18,6 +18,8 @@ from patchwright.chat.mistral.tokens import MistralTokens
 from patchwright.engines.llama_cpp import LlamaCpp
 from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import running_engines, stop_engine
+from patchwright.models.checkpoint.convert import convert
+from patchwright.models.checkpoint.tiny import scripted_checkpoint, tiny_decoder
 from patchwright.policy.connection import Connection
 from patchwright.serving.body import ChatBody
 from patchwright.serving.conversation import STRAY, request_of
@@ -141,6 +143,33 @@ async def test_a_call_that_is_cut_off_is_an_error_and_no_call(engine: LlamaCpp, 
     assert whole.status_code == 400
     assert whole.json()["error"]["code"] == last["error"]["code"] == "max_tokens_reached"
     assert "ask with a larger one" in last["error"]["message"]
+
+
+async def test_stop_strings_cut_the_text_and_leave_calls_as_they_are(tokens: MistralTokens, tmp_path: Path) -> None:
+    call = [
+        tokens.tool_calls,
+        *tokens.encoded("open_file"),
+        tokens.args,
+        *tokens.encoded('{"path": "a.py", "line": 1}'),
+    ]
+    said = [*tokens.encoded("I look. O"), *call, tokens.end]
+    script = [tokens.prompt(request_of(chat(tools=TOOLS)))[-1], *said]
+    checkpoint = scripted_checkpoint(tiny_decoder(width=256, layers=1), script, seed=0)
+    convert(checkpoint, tmp_path / "scripted.gguf", "gguf", "bf16", chat_template=None)
+    engine = LlamaCpp(tmp_path / "scripted.gguf", LlamaCppSettings(threads=1, context_tokens=4096), tmp_path)
+    begun, met = asked(tools=TOOLS, stop=["Observation:", "}", '"line']), asked(tools=TOOLS, stop="look", n=2)
+    try:
+        async with gateway(engine, tokens) as client:
+            for body, text, calls, reason in (
+                (begun, "I look. O", [("open_file", '{"path": "a.py", "line": 1}')], "tool_calls"),
+                (met, "I ", [], "stop"),
+            ):
+                whole = (await client.post(CHAT, json=body)).json()
+                assert [of_message(choice) for choice in whole["choices"]] == [(text, calls, reason)] * body.get("n", 1)
+                assert added(await streamed(client, body | {"n": 1})) == (text, calls, reason)
+    finally:
+        for each in running_engines(tmp_path):
+            stop_engine(each, tmp_path)
 
 
 async def test_several_answers_with_log_probabilities_and_usage(engine: LlamaCpp, tokens: MistralTokens) -> None:

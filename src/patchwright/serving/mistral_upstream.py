@@ -5,8 +5,9 @@ A grammar over tokens holds calls to the tools there are and their schemas, so t
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
+from functools import reduce
 
 from patchwright.chat.mistral.answer import MistralAnswer
 from patchwright.chat.mistral.grammar import Answering, grammar
@@ -20,6 +21,7 @@ from patchwright.serving.chunks import chunk, usage_chunk
 from patchwright.serving.conversation import request_of
 from patchwright.serving.openai_upstream import OpenAIUpstream, choosing, is_ready, problem_of
 from patchwright.serving.problems import INVALID, TOO_LONG, Problem
+from patchwright.serving.stops import Stops
 
 _ANY_OBJECT: Json = {"type": "object"}
 _PASSED_ON = ("frequency_penalty", "presence_penalty", "top_k", "min_p", "repeat_penalty", "id_slot")
@@ -44,23 +46,25 @@ class MistralUpstream:
 
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
         asked = await asyncio.to_thread(self._asked, body)
-        choices = [_Choice(self._tokens, body) for _ in range(body.answers)]
-        usage = Usage()
-        left = len(choices)
+        own_stops = () if "stop" in asked else body.stops
+        choices = [_Choice(self._tokens, body, own_stops) for _ in range(body.answers)]
+        usages = [Usage() for _ in choices]
         try:
             async with AsyncExitStack() as stack:
                 async for data in await self._connection.events(stack, ROUTE, asked):
                     piece = read_piece(data)
-                    for each in choices[piece.index].add(piece):
+                    choice = choices[piece.index]
+                    if choice.over:
+                        continue
+                    for each in choice.add(piece):
                         yield each
-                    if piece.stop:
-                        left -= 1
-                        usage = _together(usage, piece.usage)
-                    if not left:
+                    if choice.over:
+                        usages[piece.index] = piece.usage
+                    if all(choice.over for choice in choices):
                         break
         except EngineError as error:
             raise problem_of(error) from None
-        yield usage_chunk(usage)
+        yield usage_chunk(reduce(_together, usages))
 
     async def completion(self, body: Json) -> AsyncGenerator[Json]:
         async with aclosing(self._text.completion(body)) as chunks:
@@ -80,7 +84,9 @@ class MistralUpstream:
             raise Problem(INVALID, str(error)) from None
         asked = choosing(self._connection, body.model)
         asked |= {"prompt": prompt, "return_tokens": True, "stream": True, "n_cmpl": body.answers}
-        asked |= request.sampling.model_dump(exclude_none=True, exclude={"max_tokens"})
+        # Of an answer that may hold calls, the text alone is to be stopped: see `Stops`.
+        kept = {"max_tokens", "stop"} if answering.tools else {"max_tokens"}
+        asked |= request.sampling.model_dump(exclude_none=True, exclude=kept)
         asked |= body.model_dump(include=set(_PASSED_ON), exclude_none=True)
         if (limit := self._limit(body, len(prompt))) is not None:
             asked["n_predict"] = limit
@@ -137,8 +143,10 @@ def answering_of(body: ChatBody, request: Request) -> Answering:
 class _Choice:
     """One of the answers, piece by piece, as chunks."""
 
-    def __init__(self, tokens: MistralTokens, body: ChatBody) -> None:
+    def __init__(self, tokens: MistralTokens, body: ChatBody, stops: Sequence[str]) -> None:
+        self.over = False
         self._answer = MistralAnswer(tokens)
+        self._stops = Stops(stops)
         self._logprobs = bool(body.logprobs)
         self._top = body.top_logprobs or 0
         self._calls_begun = 0
@@ -150,13 +158,20 @@ class _Choice:
             self._begun = True
             yield chunk({"role": "assistant", "content": ""}, index=piece.index)
         logprobs = self._logprobs_of(piece)
-        text = self._answer.add(piece.content, piece.tokens)
+        text = self._stops.add(self._answer.add(piece.content, piece.tokens))
+        message = self._answer.message()
+        if message.tool_calls or piece.stop:
+            text += self._stops.rest()
         if text or logprobs:
             yield chunk({"content": text} if text else {}, index=piece.index, logprobs=logprobs)
-        message = self._answer.message()
+        if self._stops.met:
+            self.over = True
+            yield chunk({}, index=piece.index, finish_reason="stop")
+            return
         for delta in self._call_deltas(message, whole=piece.stop):
             yield chunk({"tool_calls": [delta]}, index=piece.index)
         if piece.stop:
+            self.over = True
             reason = piece.finish_reason(called=bool(message.tool_calls))
             yield chunk({}, index=piece.index, finish_reason=reason)
 
