@@ -188,6 +188,16 @@ async def test_a_part_of_the_command_that_fails_now_is_a_regression_though_no_te
     assert finish_of(events).word == "none"
 
 
+async def test_there_are_no_more_candidates_than_were_asked_for(tmp_path: Path) -> None:
+    """One answer, and of many mechanical edits two."""
+    root = sums(tmp_path, tests=NOTHING_NOTICED)
+    issue = "`add` is wrong:\n\n```python\nfrom sums import add\nassert add(2, 3) == 9\n```\n"
+    plan = Plan(PYTEST, candidates=3)
+    events = await resolve(root, [answers(WRONG)], plan, order=one_request_and_edits, issue=issue)
+    assert [proposed.source for proposed in of_kind(events, Proposed)] == ["model", "mechanical", "mechanical"]
+    assert (finish_of(events).reason, finish_of(events).word) == ("done", "none")
+
+
 async def test_luck_is_not_called_verified(tmp_path: Path) -> None:
     """A test that passes the third time alone, with the first candidate: nothing that this does has to do with it."""
     runs = tmp_path / "runs"

@@ -238,7 +238,7 @@ class Resolution:
                 batch = await self._timed("propose", anext(batches, None))
                 if batch is None:
                     return
-                for event in _proposals(batch, state):
+                for event in _proposals(batch, state, self.plan.candidates):
                     yield event
                 async for event in self._judged(judge, state):
                     yield event
@@ -324,12 +324,14 @@ async def _verdicts(judge: Judge, batch: Sequence[Candidate]) -> list[Verdict]:
     return await asyncio.gather(*map(judge.verdict, batch))
 
 
-def _proposals(batch: Batch, state: ResolveState) -> Iterator[AnyEvent]:
-    """Events for a batch. `state` must have seen each before the next is made."""
+def _proposals(batch: Batch, state: ResolveState, most: int) -> Iterator[AnyEvent]:
+    """Events for a batch, up to so many candidates in all. `state` must have seen each before the next is made."""
     if batch.sampled:
         yield batch.sampled
     for draft in batch.drafts:
         known = state.known(draft.key)
+        if known is None and len(state.candidates) >= most:
+            continue
         candidate = known or Candidate(
             id=state.next_id,
             source=draft.source,
