@@ -2,9 +2,9 @@
 
 from patchwright.cli.resolve_views import lines_of, report
 from patchwright.resolve.state import ResolveState
-from patchwright.schema.events import Judged, Proposed, Reproduced, ResolveFinished, Sampled
+from patchwright.schema.events import BaselineRun, Judged, Proposed, Reproduced, ResolveFinished, Sampled
 from patchwright.schema.messages import Usage
-from patchwright.schema.resolution import Candidate, Reproduction, Verdict
+from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Verdict
 
 CANDIDATE = Candidate(id=1, source="mechanical", path="sums.py", patch="", key="k")
 ASSERTED = "assert add(2, 3) == 5"
@@ -48,6 +48,16 @@ def test_what_agrees_and_what_differs_is_shown() -> None:
         "    this one: 4",
         "    candidate 2: 3",
     ]
+
+
+def test_a_test_command_that_runs_none_is_named() -> None:
+    suite = SuiteRun(command="pytes -q", exit_code=127, output="bash: pytes: command not found", duration_s=0.1)
+    baseline = BaselineRun(suite=suite)
+    verdict = Verdict(candidate=1, reproduced=None)
+    state = ResolveState([baseline, Proposed(candidate=CANDIDATE), Judged(verdict=verdict)])
+    said = "no tests were run, for the command ends with 127 before any: pytes -q"
+    assert lines_of(baseline, state) == [f"before: {said}"]
+    assert said in report(FINISHED, state)
 
 
 def test_answers_that_cannot_be_used_are_counted_though_they_share_a_problem() -> None:

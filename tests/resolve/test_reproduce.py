@@ -76,6 +76,25 @@ def test_failing_tests_are_one_but_flaky_ones_and_a_lack_of_time_are_not() -> No
     assert from_tests(run.model_copy(update={"outcomes": {}, "timed_out": True}), frozenset()) is None
 
 
+@pytest.mark.parametrize(
+    ("command", "exit_code", "output", "shows"),
+    [
+        ("pytes -q", 127, "bash: pytes: command not found", False),
+        ("./check", 126, "bash: ./check: Permission denied", False),
+        ("pytest -q --no-such-option", 4, "pytest: error: unrecognized arguments", False),
+        ("pytest -q", 5, "no tests ran in 0.01s", False),
+        ("python3 -m pytest", 1, "/usr/bin/python3: No module named pytest", False),
+        ("pytest -q", 4, "ImportError while loading conftest '/x/conftest.py'.", True),
+        ("make check", 5, "boom", True),
+        ("make check", 1, "boom", True),
+    ],
+)
+def test_a_command_that_comes_to_no_test_shows_nothing(command: str, exit_code: int, output: str, shows: bool) -> None:
+    run = SuiteRun(command=command, exit_code=exit_code, output=output, duration_s=1)
+    assert (from_tests(run, frozenset()) is not None) is shows
+    assert run.has_no_tests is not shows
+
+
 def test_the_program_of_an_answer() -> None:
     assert program_in("Here:\n```python\nassert f()\n```\nDone.") == "assert f()\n"
     assert program_in("assert f()") == "assert f()\n"

@@ -90,6 +90,13 @@ async def test_without_tests_and_reproduction_a_patch_is_unverified(tmp_path: Pa
     assert finish_of(events).word == "unverified"
 
 
+async def test_a_test_command_that_cannot_run_verifies_nothing(tmp_path: Path) -> None:
+    script = [answers("no program"), answers(FIX)]
+    events = await resolve(sums(tmp_path), script, Plan("pytes -q"), order=one_request)
+    assert [reproduced.reproduction for reproduced in of_kind(events, Reproduced)] == [None]
+    assert finish_of(events).word == "unverified"
+
+
 async def test_the_issues_own_code_is_the_reproduction(tmp_path: Path) -> None:
     issue = "`add` is wrong:\n\n```python\nfrom sums import add\nassert add(2, 2) == 4\n```\n"
     root = sums(tmp_path, tests="from sums import add\n\n\ndef test_nothing():\n    assert add(0, 0) == 0\n")

@@ -152,6 +152,8 @@ def _evidence(finished: ResolveFinished, best: Candidate, verdict: Verdict, stat
         lines.append("reproduction: none, so nothing shows that the issue is resolved")
     if state.baseline is None:
         lines.append("tests: none were run")
+    elif state.baseline.suite.has_no_tests:
+        lines.append(_suite(state.baseline.suite))
     else:
         lines.append(
             f"tests: {verdict.tests_run} run, {len(verdict.repaired)} repaired, {len(verdict.broken)} broken: "
@@ -191,6 +193,8 @@ def _verdict_lines(verdict: Verdict, state: ResolveState) -> list[str]:
 
 
 def _suite(suite: SuiteRun) -> str:
+    if suite.has_no_tests:
+        return f"no tests were run, for the command ends with {suite.exit_code} before any: {suite.command}"
     outcome = "pass" if suite.passed else "take too long" if suite.timed_out else f"fail with {suite.exit_code}"
     failed = failing(suite)
     counts = f", {len(failed)} of {len(suite.outcomes)} tests fail" if failed else ""

@@ -33,7 +33,7 @@ _OWN_FAULT = frozenset({"SyntaxError", "IndentationError", "ImportError", "Modul
 
 def from_tests(suite: SuiteRun, flaky: frozenset[str]) -> Reproduction | None:
     """The user's own tests, where they fail on the untouched tree."""
-    if suite.passed or (suite.timed_out and not suite.outcomes):
+    if suite.passed or suite.has_no_tests or (suite.timed_out and not suite.outcomes):
         return None
     tests = tuple(test for test in failing(suite) if test not in flaky)
     if suite.outcomes and not tests:

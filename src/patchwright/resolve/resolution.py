@@ -263,8 +263,8 @@ class Resolution:
 
     def _judge(self, state: ResolveState) -> Judge:
         suite = state.baseline.suite if state.baseline else None
-        if suite and suite.timed_out and not suite.outcomes:
-            suite = None  # a command that takes too long, and cannot say what it did until then
+        if suite and (suite.has_no_tests or (suite.timed_out and not suite.outcomes)):
+            suite = None  # or it takes too long, and cannot say what it did until then
         slow_s = min(suite.duration_s if suite else 0.0, self.budget.left_s / 4)
         return Judge(
             trees=self.trees,

@@ -26,6 +26,19 @@ class SuiteRun(Record):
     def passed(self) -> bool:
         return self.exit_code == 0 and not self.timed_out
 
+    @property
+    def has_no_tests(self) -> bool:
+        """Whether the command came to no test, for a reason that has nothing to do with any.
+
+        bash cannot run it (126, 127); or pytest is not there, was called wrongly (4) or has collected nothing (5). A
+        conftest.py that cannot be imported, which is 4 as well, may be the program's fault.
+        """
+        if self.outcomes or self.timed_out:
+            return False
+        called_wrongly = self.exit_code == 4 and "while loading conftest" not in self.output
+        of_pytest = called_wrongly or self.exit_code == 5 or "No module named pytest" in self.output
+        return self.exit_code in {126, 127} or ("pytest" in self.command and not self.passed and of_pytest)
+
 
 class Location(Record):
     """A place where the fault may be: a function, a class, or what a module holds outside of both."""
