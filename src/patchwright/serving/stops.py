@@ -12,13 +12,14 @@ class Stops:
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = stops
-        self._held = ""
+        self._held: str = ""
         self.met = False
 
     def add(self, text: str) -> str:
         """What may be said now."""
         text = self._held + text
-        if places := [place for stop in self._stops if (place := text.find(stop)) >= 0]:
+        places = [text.find(stop) for stop in self._stops if stop in text]
+        if places:
             self.met, self._held = True, ""
             return text[: min(places)]
         said = len(text) - max((_begun(text, stop) for stop in self._stops), default=0)
