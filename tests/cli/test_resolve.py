@@ -187,6 +187,27 @@ def test_ctrl_c_applies_nothing_though_a_candidate_stands(repository: Path, envi
     assert git(repository, "status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "the files are not those that session"),
+        (["another issue"], "is about another issue"),
+        (["--test-command", "true"], "goes by the tests `python3 check_adder.py`, not by others"),
+    ],
+)
+def test_what_was_found_for_something_else_is_not_gone_on_with(
+    repository: Path, environment: dict[str, str], tmp_path: Path, arguments: list[str], word: str
+) -> None:
+    with serving([FIX] * 4) as endpoint:
+        options = ["--base-url", endpoint.url, "--patch", str(tmp_path / "fix.patch"), *TESTS]
+        assert resolve(repository, environment, ISSUE, *options).returncode == 0
+    if not arguments:
+        (repository / "adder.py").write_text("def add(a, b):\n    return b - a\n")
+        git(repository, "commit", "--quiet", "--all", "--message=other")
+    result = resolve(repository, environment, *arguments, "--resume", "last", "--base-url", "http://127.0.0.1:9/v1")
+    assert (result.returncode, word in result.stderr) == (2, True), result.stderr
+
+
 def test_resumed_on_a_terminal_it_knows_what_was_found_before(repository: Path, environment: dict[str, str]) -> None:
     with serving([WRONG] * 4) as endpoint:  # one batch, then silence
         command = [*PATCHWRIGHT, ISSUE, "--base-url", endpoint.url, *TESTS]

@@ -45,6 +45,16 @@ async def test_restore_brings_back_bytes_modes_names_and_symlinks(root: Path, sn
     assert state_of(root) == before
 
 
+async def test_the_same_files_have_the_same_name_and_no_snapshot_is_taken(root: Path, snapshots: Snapshots) -> None:
+    name = await snapshots.tree()
+    assert await snapshots.list() == ()
+    assert (await snapshots.take("before")).tree == name
+    (root / "new.py").write_text("new\n")
+    assert await snapshots.tree() != name
+    (root / "new.py").unlink()
+    assert await snapshots.tree() == name
+
+
 async def test_users_index_head_and_ignored_files_are_left_alone(root: Path, snapshots: Snapshots) -> None:
     (root / "staged.py").write_text("staged\n")
     git(root, "add", "staged.py")

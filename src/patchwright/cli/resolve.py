@@ -51,6 +51,8 @@ from patchwright.schema.events import AnyEvent, IssueRead, ResolveFinished, RunF
 PROFILE = "resolve"
 """What stands in a session's record in the place of an agent's profile."""
 
+ANEW = "leave out what differs to go on with it, or --resume to start anew"
+
 StrategyName = Literal["pipeline", "agent"]
 
 app = typer.Typer(add_completion=False)
@@ -128,10 +130,12 @@ async def _resolve(options: Options, settings: Settings) -> int:
     root = (await find_work_tree(options.repo)).root
     engine = engine_of(settings)
     with closing(SessionStore(settings.state_dir / "sessions" / "sessions.sqlite")) as store:
+        tree = await _snapshots(root, settings).tree()
         session, earlier = _session(store, options, settings, root)
-        options = replace(options, plan=_plan_of(options.plan, earlier, await files_of(root)))
+        known = _known(session, earlier, options, tree)
+        options = replace(options, plan=_plan_of(options.plan, known, await files_of(root)))
         print(f"session {session.id}: getting {settings.model} ready", file=sys.stderr)
-        async with assembled(engine, root, session.id, options, settings) as resolution:
+        async with assembled(engine, root, session.id, options, settings, tree) as resolution:
             with _view(options, earlier) as view:
                 events = resolution.run(options.issue or session.facts.task, earlier)
                 finished = await followed(events, session, view, ResolveFinished)
@@ -144,9 +148,9 @@ async def _resolve(options: Options, settings: Settings) -> int:
 
 @asynccontextmanager
 async def assembled(
-    engine: Engine, root: Path, session: str, options: Options, settings: Settings
+    engine: Engine, root: Path, session: str, options: Options, settings: Settings, tree: str
 ) -> AsyncGenerator[Resolution]:
-    """The resolution, ready to run. Raises EngineError and SandboxError."""
+    """The resolution, ready to run. `tree` names what the work tree holds. Raises EngineError and SandboxError."""
     trees = Trees(options.sandbox, root, settings.sandbox)
     async with trees.open():  # a machine without a sandbox is told so before a model is loaded
         pass
@@ -168,6 +172,7 @@ async def assembled(
                 budget=budget,
                 deadline=Deadline(options.time_limit_s, stop),
                 strategy=strategy,
+                tree=tree,
             )
 
 
@@ -204,6 +209,10 @@ async def rollout(
     raise AssertionError("a run ends with RunFinished")
 
 
+def _snapshots(root: Path, settings: Settings) -> Snapshots:
+    return Snapshots(root, settings.state_dir / "snapshots")
+
+
 def _index_file(settings: Settings, root: Path) -> Path:
     """An index is of one work tree."""
     name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
@@ -219,7 +228,7 @@ async def _hand_over(
         patch.write_bytes(data)
         print(f"the patch is in {patch}", file=sys.stderr)
         return
-    snapshots = Snapshots(root, settings.state_dir / "snapshots")
+    snapshots = _snapshots(root, settings)
     await snapshots.take(before_run(session.id))
     apply = ["git", "apply", "--whitespace=nowarn"]
     result = await asyncio.to_thread(subprocess.run, apply, cwd=root, input=data, capture_output=True, check=False)
@@ -241,14 +250,32 @@ def _session(
     session = store.latest(root) if options.resume == "last" else store.open(options.resume)
     if session is None or session.facts.profile != PROFILE or session.facts.work_tree != str(root):
         raise RecordError(f"no resolution was recorded in {root}", hint="`patchwright session list` shows all sessions")
+    if options.issue.strip() not in ("", session.facts.task.strip()):
+        raise ConfigError(f"session {session.id} is about another issue", hint=ANEW)
     return session, store.events(session.id)
 
 
-def _plan_of(plan: Plan, earlier: Sequence[AnyEvent], files: Sequence[str]) -> Plan:
+def _known(session: Session, earlier: Sequence[AnyEvent], options: Options, tree: str) -> IssueRead | None:
+    """How the session that is gone on with began; None for a new one. What was found then has to hold now."""
+    known = next((event for event in earlier if isinstance(event, IssueRead)), None)
+    if known is None:
+        return None
+    if options.plan.test_command not in (None, known.test_command):
+        tests = f"the tests `{known.test_command}`" if known.test_command else "no tests"
+        raise ConfigError(f"session {session.id} goes by {tests}, not by others", hint=ANEW)
+    if known.tree not in ("", tree):
+        raise RecordError(
+            f"the files are not those that session {session.id} began with",
+            hint="bring them back, or leave out --resume to start anew: what was found may not hold for others",
+        )
+    return known
+
+
+def _plan_of(plan: Plan, known: IssueRead | None, files: Sequence[str]) -> Plan:
+    if known:
+        return plan.with_tests(known.test_command, given=known.tests_given)
     if plan.test_command:
         return plan
-    if known := next((event for event in earlier if isinstance(event, IssueRead)), None):
-        return plan.with_tests(known.test_command, given=known.tests_given)
     return plan.with_tests(test_command_of(files), given=False)
 
 

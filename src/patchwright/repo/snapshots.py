@@ -47,6 +47,11 @@ class Snapshots:
         async with self._shadow() as shadow:
             return await _take(shadow, label)
 
+    async def tree(self) -> str:
+        """Names the tree as it is now, as `Snapshot.tree` would, and takes no snapshot."""
+        async with self._shadow() as shadow:
+            return await _tree(shadow, None)
+
     async def list(self) -> tuple[Snapshot, ...]:
         """All snapshots, the oldest first."""
         async with self._shadow() as shadow:

@@ -82,6 +82,8 @@ class Resolution:
     budget: Budget
     deadline: Deadline
     strategy: Strategy
+    tree: str = ""
+    """Names what the work tree holds, for who takes the resolution up again."""
 
     async def run(self, issue: str, earlier: Sequence[AnyEvent] = ()) -> AsyncGenerator[AnyEvent]:
         """Works until ResolveFinished, going on after `earlier`, the events of an interrupted resolution.
@@ -115,6 +117,7 @@ class Resolution:
             test_command=self.plan.test_command,
             tests_given=self.plan.tests_given,
             time_limit_s=self.budget.left_s,
+            tree=self.tree,
         )
         facts = read_issue(issue)
         reproducer = Reproducer(self.trees, python_of(self.plan.test_command), issue, facts)

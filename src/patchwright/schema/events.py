@@ -169,6 +169,8 @@ class IssueRead(Record):
     tests_given: bool
     """Whether the user named the tests, or they were found."""
     time_limit_s: float
+    tree: str = ""
+    """Names the work tree's contents, as in SnapshotTaken; empty where nobody looked."""
 
 
 class BaselineRun(Record):
