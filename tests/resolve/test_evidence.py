@@ -1,8 +1,11 @@
 """A candidate may change the program, and never what judges it."""
 
+from pathlib import Path
+
 import pytest
 
 from patchwright.resolve.evidence import is_evidence, judging_files, without_evidence
+from tests.conftest import git
 
 JUDGING = judging_files("python check_adder.py && python -m pytest -q sums/few.py::test_add", ())
 
@@ -17,7 +20,10 @@ JUDGING = judging_files("python check_adder.py && python -m pytest -q sums/few.p
         ("pkg/test_adder.py", True),
         ("conftest.py", True),
         ("pytest.ini", True),
-        ("pyproject.toml", False),
+        *((name, True) for name in ("pyproject.toml", "setup.cfg", "pytest.toml", "makefile", ".coveragerc")),
+        ("sitecustomize.py", True),
+        ("usercustomize.py", True),
+        ("setup.py", False),
         ("polls/tests.py", True),
         ("pkg/sums_tests.py", True),
         ("src/sums.test.js", True),
@@ -43,6 +49,24 @@ def test_a_patch_loses_its_changes_of_tests_and_keeps_the_rest() -> None:
     assert without_evidence("", frozenset()) == ""
 
 
+def test_names_that_git_quotes_are_read(tmp_path: Path) -> None:
+    """As git writes them: a new test, one without a line, one that only moves, and a program of such a name."""
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "alt-ä.py").write_text("old\n" * 9)
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message=start")
+    (tmp_path / "tests" / "alt-ä.py").rename(tmp_path / "anders b.py")
+    for name in ("tests/zählt.py", 'test_"ü".py', "zähler.py"):
+        (tmp_path / name).write_text("new\n")
+    (tmp_path / "tests" / "leer\t.py").touch()
+    git(tmp_path, "add", ".")
+    patch = git(tmp_path, "diff", "--cached", "--find-renames", "HEAD")
+    kept = without_evidence(patch, frozenset())
+    assert kept.startswith('diff --git "a/z\\303\\244hler.py" "b/z\\303\\244hler.py"\n')
+    assert (patch.count("diff --git"), kept.count("diff --git")) == (5, 1)
+
+
 @pytest.mark.parametrize(
     ("test", "evidence"),
     [
@@ -55,7 +79,7 @@ def test_a_patch_loses_its_changes_of_tests_and_keeps_the_rest() -> None:
         ("src/pkg/__init__.py::pkg", False),
         ("src/mod.py::mod.func", False),
         ("src/mod.py::pkg.mod.Class.method", False),
-        ("README.rst::README.rst", False),
+        ("README.rst::README.rst", True),
         ("src/mod.py::FLAKE8", False),
         ("src/mod.py::ruff::format", False),
     ],

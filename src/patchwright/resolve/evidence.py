@@ -7,14 +7,23 @@ from pathlib import PurePosixPath
 
 from patchwright.repo.testing.files import is_test
 
-_SETTINGS = frozenset({"pytest.ini", ".pytest.ini", "tox.ini", "noxfile.py", "Makefile", "package.json", "Rakefile"})
+_SETTINGS = frozenset(
+    {
+        *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "setup.cfg", "tox.ini"),
+        *(".coveragerc", "noxfile.py", "Makefile", "makefile", "GNUmakefile", "package.json", "Rakefile"),
+        # Python imports these by itself, before any test.
+        *("sitecustomize.py", "usercustomize.py"),
+    }
+)
 # What plugins call the one test that they make of each file.
 _CHECKERS = frozenset(
     {"black", "flake8", "isort", "mypy", "mypy-status", "pycodestyle", "pydocstyle", "pylint", "ruff"}
 )
 _FILE = re.compile(r"^diff --git ", re.MULTILINE)
-_TARGET = re.compile(r"^(?:\+\+\+|---) [ab]/(.+?)\t?$", re.MULTILINE)
-_NAMES = re.compile(r"^diff --git a/(.+) b/(.+)$", re.MULTILINE)
+# A name that git quotes is quoted on both sides; both are the same unless they are said once more.
+_SAME = re.compile(r'^diff --git ("?)a/(.+)\1 \1b/\2\1$', re.MULTILINE)
+_MOVED = re.compile(r'^(?:rename|copy) (?:from|to) ("?)(.+)\1$', re.MULTILINE)
+_TARGET = re.compile(r'^(?:\+\+\+|---) ("?)[ab]/(.+?)\1\t?$', re.MULTILINE)
 
 
 def judging_files(test_command: str | None, tests: Iterable[str]) -> frozenset[str]:
@@ -26,6 +35,12 @@ def judging_files(test_command: str | None, tests: Iterable[str]) -> frozenset[s
     return frozenset({*_named(command), *filter(None, (_file_of(test, command) for test in tests))})
 
 
+def doctested(tests: Iterable[str]) -> frozenset[str]:
+    """The modules that hold doctests among these; those that could not be collected may."""
+    split = (test.partition("::") for test in tests)
+    return frozenset(path for path, _, name in split if not name or _is_doctest(name, PurePosixPath(path)))
+
+
 def is_evidence(path: str, judging: Set[str]) -> bool:
     """`path` is relative to the work tree, as in a patch; for `judging` see `judging_files`."""
     name = PurePosixPath(path)
@@ -34,16 +49,26 @@ def is_evidence(path: str, judging: Set[str]) -> bool:
 
 
 def without_evidence(patch: str, judging: Set[str]) -> str:
-    """The patch of git's without its changes of files that are evidence."""
+    """The patch of git's without its changes of files that are evidence, or that nobody can tell."""
     starts = [match.start() for match in _FILE.finditer(patch)]
     pieces = [patch[start:end] for start, end in zip(starts, [*starts[1:], len(patch)], strict=False)]
-    return "".join(piece for piece in pieces if not any(is_evidence(path, judging) for path in _paths(piece)))
+    return "".join(piece for piece in pieces if _is_of_the_program(_paths(piece), judging))
 
 
-def _paths(piece: str) -> Iterable[str]:
+def _is_of_the_program(paths: Set[str], judging: Set[str]) -> bool:
+    return bool(paths) and not any(is_evidence(path, judging) for path in paths)
+
+
+def _paths(piece: str) -> Set[str]:
     head = piece.partition("\n@@")[0]
-    names = _NAMES.match(head)
-    return {*_TARGET.findall(head), *(names.groups() if names else ())}
+    said = (found for pattern in (_SAME, _MOVED, _TARGET) for found in pattern.findall(head))
+    return {_unquoted(name) if quote else name for quote, name in said}
+
+
+def _unquoted(name: str) -> str:
+    """A name as git quotes it, like a string of C's, without the quotes: each byte of `ä` as three digits."""
+    escaped = name.encode("utf-8", "surrogateescape").decode("unicode_escape")
+    return escaped.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def _named(command: str) -> set[str]:
@@ -64,5 +89,6 @@ def _file_of(test: str, command: str) -> str | None:
 
 
 def _is_doctest(name: str, file: PurePosixPath) -> bool:
-    """Whether it is a module's name, or that of something in a module."""
-    return "." in name or name == (file.parent.name if file.stem == "__init__" else file.stem)
+    """Whether it is a module's name, or that of something in a module; a text of doctests is no program."""
+    module = file.parent.name if file.stem == "__init__" else file.stem
+    return file.suffix == ".py" and ("." in name or name == module)
