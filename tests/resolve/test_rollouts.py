@@ -10,7 +10,7 @@ from patchwright.resolve.budget import Budget
 from patchwright.resolve.resolution import Plan
 from patchwright.resolve.rollouts import Rollouts
 from patchwright.resolve.state import ResolveState
-from patchwright.schema.events import BaselineRun, Localised, RunFinished
+from patchwright.schema.events import BaselineRun, Judged, Localised, RunFinished
 from patchwright.schema.messages import Usage
 from patchwright.schema.resolution import SuiteRun
 from tests.conftest import git
@@ -62,6 +62,17 @@ async def test_a_file_with_tests_is_not_changed_and_one_with_doctests_is(root: P
     events = await resolve(root, [], Plan(PYTEST), strategy=strategy, issue=issue)
     assert {place.path for place in of_kind(events, Localised)[0].locations} == {"sums.py"}
     assert (finish_of(events).word, finish_of(events).patch) == ("verified", fix)
+
+
+async def test_a_doctest_that_fails_is_not_written_anew(root: Path) -> None:
+    git(root, "rm", "--quiet", "-r", "checks")
+    git(root, "commit", "--quiet", "--message=no other tests")
+    patch = patch_of(root, **{"sums.py": DOCTESTED.replace("    5\n", "    -1\n")})
+    strategy, plan = Rollouts(Written(patch), PYTEST, Budget(120)), Plan(PYTEST, candidates=1)
+    events = await resolve(root, [], plan, strategy=strategy, issue="`add` is wrong.")
+    [judged] = of_kind(events, Judged)
+    assert "it changes the examples of a doctest in sums.py" in judged.verdict.failure
+    assert finish_of(events).word == "none"
 
 
 SUITE = SuiteRun(

@@ -10,6 +10,8 @@ from patchwright.errors import SandboxError, ToolError
 from patchwright.repo.testing.compare import broken, failing, has_passed, repaired
 from patchwright.repo.testing.program import ran
 from patchwright.repo.testing.suite import Suite
+from patchwright.resolve.doctests import changes_examples
+from patchwright.resolve.evidence import doctested
 from patchwright.resolve.outcomes import outcomes
 from patchwright.sandbox.base import Sandbox
 from patchwright.sandbox.disposable import disposable_sandbox
@@ -73,6 +75,7 @@ class Judge:
     async def _tried(self, candidate: Candidate, *, varied: bool) -> Verdict:
         async with self.trees.open() as sandbox:
             patch = f"/tmp/patchwright-{secrets.token_hex(6)}.patch"
+            untouched = await self._doctested(sandbox)
             await sandbox.write(patch, candidate.patch.encode("utf-8", "surrogateescape"))
             applied = await sandbox.run(
                 f"git apply --whitespace=nowarn {patch}; s=$?; rm {patch}; exit $s", timeout_s=60, fresh=True
@@ -80,10 +83,20 @@ class Judge:
             if applied.exit_code:
                 failure = f"git apply: {applied.output[-FAILURE_CHARS:]}"
                 return Verdict(candidate=candidate.id, reproduced=False, failure=failure)
+            for path, source in (await self._doctested(sandbox)).items():
+                if changes_examples(untouched[path], source):
+                    failure = f"it changes the examples of a doctest in {path}, which fails because of the issue"
+                    return Verdict(candidate=candidate.id, reproduced=False, failure=failure)
             verdict = await self._judged(candidate, sandbox)
             if not (varied and self.reproduction and verdict.finding == "repairs"):
                 return verdict
             return verdict.model_copy(update={"outcomes": await outcomes(self.reproduction, sandbox)})
+
+    async def _doctested(self, sandbox: Sandbox) -> dict[str, str]:
+        """The modules whose doctests show the issue."""
+        tests = self.reproduction.failing_tests if self.reproduction else ()
+        data = {path: await sandbox.read(path) for path in sorted(doctested(tests))}
+        return {path: source.decode("utf-8", "surrogateescape") for path, source in data.items()}
 
     async def _judged(self, candidate: Candidate, sandbox: Sandbox) -> Verdict:
         reproduced, failure = None, ""
