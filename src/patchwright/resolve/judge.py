@@ -1,5 +1,6 @@
 """Verification: what running a candidate shows, each in its own copy of the work tree."""
 
+import re
 import secrets
 import time
 from contextlib import AbstractAsyncContextManager
@@ -20,6 +21,8 @@ from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Verdict
 
 FAILURE_CHARS = 4_000
+
+_EXITS = re.compile(r"\b(exit|quit|SystemExit|unittest\.main|pytest\.main)\b *(\(|$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -128,9 +131,18 @@ class Judge:
 
 
 async def shows_nothing(reproduction: Reproduction, sandbox: Sandbox, time_s: float) -> tuple[bool, str]:
-    """Whether the reproduction passes in this tree, and the end of its output if not."""
-    result = await ran(reproduction.script, reproduction.command, sandbox, timeout_s=time_s)
-    passes = result.exit_code == 0 and not result.timed_out
+    """Whether the reproduction passes in this tree, and the end of its output if not.
+
+    It has to come to its end, and says so with a word that it cannot know before: a candidate that exits on the way is
+    none that passes. A program that exits by itself is believed.
+    """
+    word = "" if _EXITS.search(reproduction.script) else f"patchwright-end {secrets.token_hex(8)}"
+    end = f'\n__import__("os").write(1, b"\\n{word}\\n")\n'
+    result = await ran(reproduction.script + end, reproduction.command, sandbox, timeout_s=time_s)
+    ended = result.exit_code == 0 and not result.timed_out
+    passes = ended and word in result.output
+    if ended and not passes:
+        return False, f"{result.output}\nthe program was ended before its last line"[-FAILURE_CHARS:]
     return passes, "" if passes else result.output[-FAILURE_CHARS:]
 
 
