@@ -100,6 +100,16 @@ def test_a_patch_that_nothing_verifies_has_an_exit_code_of_its_own(
     assert "unverified: candidate 1" in result.stdout
 
 
+def test_an_issue_is_read_from_a_pipe_with_a_name(
+    repository: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "issue"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["bash", "-c", f"echo '{ISSUE}' > {pipe}"]), serving([FIX] * 4) as endpoint:
+        result = resolve(repository, environment, str(pipe), "--base-url", endpoint.url, "--json", *TESTS)
+    assert json.loads(result.stdout.splitlines()[0])["issue"] == f"{ISSUE}\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "text", "word"),
     [

@@ -291,7 +291,7 @@ def _issue(issue: str, resume: str | None) -> str:
 def _file_or_text(issue: str) -> str:
     path = Path(issue)
     try:
-        if "\n" in issue or not path.is_file():
+        if "\n" in issue or not path.exists() or path.is_dir():  # a pipe is read, too: `resolve <(gh issue view 3)`
             if path.suffix in {".md", ".txt", ".rst"} and " " not in issue:
                 raise ConfigError(f"{issue}: no such file", hint="name a file that holds the issue, or give its text")
             return issue
