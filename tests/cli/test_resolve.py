@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from patchwright.agent.sessions import SessionStore
 from patchwright.schema.events import EVENT, BaselineRun, Localised
 from tests.conftest import FIXED, TEST_COMMAND, git
 
@@ -216,6 +218,20 @@ def test_what_was_found_for_something_else_is_not_gone_on_with(
         git(repository, "commit", "--quiet", "--all", "--message=other")
     result = resolve(repository, environment, *arguments, "--resume", "last", "--base-url", "http://127.0.0.1:9/v1")
     assert (result.returncode, word in result.stderr) == (2, True), result.stderr
+
+
+def test_the_last_resolution_is_gone_on_with_though_the_agent_ran_since(
+    repository: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with serving([FIX] * 4) as endpoint:
+        options = ["--base-url", endpoint.url, "--patch", str(tmp_path / "fix.patch")]
+        assert resolve(repository, environment, ISSUE, *options, *TESTS).returncode == 0
+        with closing(
+            SessionStore(Path(environment["PATCHWRIGHT_STATE_DIR"]) / "sessions" / "sessions.sqlite")
+        ) as store:
+            store.create(work_tree=repository, task="rename add", profile="default", model="m")
+        result = resolve(repository, environment, "--resume", "last", *options)
+    assert result.returncode == 0, result.stderr
 
 
 def test_resumed_on_a_terminal_it_knows_what_was_found_before(repository: Path, environment: dict[str, str]) -> None:

@@ -97,7 +97,7 @@ def resolve(
         SandboxKind, typer.Option(help="Where commands run. `none`: on this machine, bounded by nothing.")
     ] = "bubblewrap",
     resume: Annotated[
-        str | None, typer.Option(help="Go on with this session; `last` is the repository's latest.")
+        str | None, typer.Option(help="Go on with this session; `last` is the repository's latest resolution.")
     ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")] = False,
 ) -> None:
@@ -247,9 +247,12 @@ def _session(
 ) -> tuple[Session, Sequence[AnyEvent]]:
     if options.resume is None:
         return store.create(work_tree=root, task=options.issue, profile=PROFILE, model=settings.model), ()
-    session = store.latest(root) if options.resume == "last" else store.open(options.resume)
-    if session is None or session.facts.profile != PROFILE or session.facts.work_tree != str(root):
+    asked = None if options.resume == "last" else store.open(options.resume).id
+    own = (facts for facts in store.list() if facts.profile == PROFILE and facts.work_tree == str(root))
+    found = next((facts.id for facts in own if asked in (None, facts.id)), None)
+    if found is None:
         raise RecordError(f"no resolution was recorded in {root}", hint="`patchwright session list` shows all sessions")
+    session = store.open(found)
     if options.issue.strip() not in ("", session.facts.task.strip()):
         raise ConfigError(f"session {session.id} is about another issue", hint=ANEW)
     return session, store.events(session.id)
