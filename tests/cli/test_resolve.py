@@ -58,6 +58,22 @@ def test_a_verified_patch_is_applied_and_reported(repository: Path, environment:
     assert git(repository, "status", "--porcelain") == ""
 
 
+def test_a_patch_that_does_not_apply_any_more_leaves_nothing_to_undo(
+    repository: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The test command writes to the user's own tree when it passes for the second time, as the user may."""
+    passed = tmp_path / "passed"
+    changing = f"if test -e {passed}; then echo 'add = sum' > {repository / 'adder.py'}; else touch {passed}; fi"
+    with serving([FIX] * 4) as endpoint:
+        options = ["--base-url", endpoint.url, "--strategy", "pipeline", "--sandbox", "none"]
+        result = resolve(repository, environment, ISSUE, *options, "--test-command", f"{TEST_COMMAND} && {changing}")
+    assert (result.returncode, "the patch does not apply any more" in result.stderr) == (2, True), result.stderr
+    undo = [sys.executable, "-m", "patchwright.cli.main", "undo"]
+    undone = subprocess.run(undo, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+    assert "nothing to undo" in undone.stderr
+    assert (repository / "adder.py").read_text() == "add = sum\n"
+
+
 def test_with_a_patch_file_the_tree_stays_as_it_is(
     repository: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

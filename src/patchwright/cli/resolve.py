@@ -229,17 +229,22 @@ async def _hand_over(
         print(f"the patch is in {patch}", file=sys.stderr)
         return
     snapshots = _snapshots(root, settings)
+    await _apply(data, session, root, "--check")  # before a snapshot that says that there is something to undo
     await snapshots.take(before_run(session.id))
-    apply = ["git", "apply", "--whitespace=nowarn"]
-    result = await asyncio.to_thread(subprocess.run, apply, cwd=root, input=data, capture_output=True, check=False)
+    await _apply(data, session, root)
+    await snapshots.take(after_step(1))
+    print("applied; `patchwright undo` takes it back", file=sys.stderr)
+
+
+async def _apply(patch: bytes, session: Session, root: Path, *options: str) -> None:
+    apply = ["git", "apply", "--whitespace=nowarn", *options]
+    result = await asyncio.to_thread(subprocess.run, apply, cwd=root, input=patch, capture_output=True, check=False)
     if result.returncode:
         problem = result.stderr.decode(errors="replace").strip()
         raise RepositoryError(
             f"the patch does not apply any more: {problem}",
             hint=f"the files have changed meanwhile; `patchwright session show {session.id}` has the patch",
         )
-    await snapshots.take(after_step(1))
-    print("applied; `patchwright undo` takes it back", file=sys.stderr)
 
 
 def _session(
