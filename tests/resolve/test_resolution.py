@@ -308,6 +308,14 @@ async def test_an_interrupted_resolution_goes_on_from_its_last_stage(tmp_path: P
     assert (finish_of(events).word, finish_of(events).candidate) == ("verified", 2)
 
 
+async def test_interrupted_after_the_tests_it_still_knows_what_they_execute(tmp_path: Path) -> None:
+    failed = dict.fromkeys(["test_sums.py::test_add", "test_sums.py::test_double"], "failed")
+    suite = SuiteRun(command=PYTEST, exit_code=1, outcomes=failed, output="", duration_s=1)
+    events = await resolve(sums(tmp_path), [], PLAN, order=one_request, earlier=[BaselineRun(suite=suite)])
+    [localised] = of_kind(events, Localised)
+    assert 5 in localised.locations[0].suspicious_lines
+
+
 async def test_taken_up_again_an_answer_does_not_agree_with_itself(tmp_path: Path) -> None:
     root = sums(tmp_path, tests=NOTHING_NOTICED)
 

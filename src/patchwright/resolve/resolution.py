@@ -149,14 +149,24 @@ class Resolution:
         left_s = share_s - first.duration_s
         if first.timed_out or left_s < first.duration_s:
             return None, BaselineRun(suite=first, stable=None)
-        async with self.trees.open() as sandbox:
-            traced = await Suite(command, sandbox).run(
-                timeout_s=left_s, test_timeout_s=_test_limit_s(first), trace=True
-            )
+        traced = await self._traced(first, left_s)
         # Tracing is slow on old Pythons: a test that only ran out of time then is not flaky.
         unstable = {test for test in flaky(first, traced) if traced.outcomes.get(test) != "timed_out"}
         stable = traced.timed_out or first.passed == traced.passed
         return traced, BaselineRun(suite=first, flaky=tuple(sorted(unstable)), stable=stable)
+
+    async def _traced(self, suite: SuiteRun, time_s: float) -> SuiteRun:
+        async with self.trees.open() as sandbox:
+            return await Suite(suite.command, sandbox).run(
+                timeout_s=time_s, test_timeout_s=_test_limit_s(suite), trace=True
+            )
+
+    async def _traced_anew(self, state: ResolveState) -> SuiteRun | None:
+        """The lines that the tests execute, which are in no record; None where there was no time for them before."""
+        if state.baseline is None or state.baseline.stable is None:
+            return None
+        time_s = WHOLE_SUITE * self.budget.share_s("baseline")
+        return await self._timed("baseline", self._traced(state.baseline.suite, time_s))
 
     async def _shown(self, reproducer: Reproducer, state: ResolveState) -> Reproduction | None:
         """By the issue's own code; None where there is none, where it is known already, and where it is not wanted."""
@@ -168,6 +178,7 @@ class Resolution:
         self, traced: SuiteRun | None, reproducer: Reproducer, state: ResolveState
     ) -> dict[str, dict[int, float]]:
         """How suspicious each line is, by the tests that ran and by the program that the issue gives."""
+        traced = traced or await self._traced_anew(state)
         executed = None
         if state.reproduction and state.reproduction.script:
             executed = await self._within_share("localise", reproducer.executed_by(state.reproduction))
