@@ -200,3 +200,18 @@ def test_processes_that_update_at_once_agree(root: Path, tmp_path: Path):
     with Index(tmp_path / "index") as index:
         assert index.paths() == tuple(paths(root))
         assert len(index.named("read_entry")) == 1
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_what_is_stopped_keeps_what_was_read_and_goes_on_the_next_time(
+    root: Path, tmp_path: Path, processes: bool
+) -> None:
+    if processes:
+        for number in range(files.MANY_FILES):
+            write(root, f"many/module_{number}.py", STORE)
+    with Index(tmp_path / "index.sqlite") as index:
+        answers = iter([False, False])
+        index.update(root, paths(root), lambda: next(answers, True))
+        assert len(index.paths()) == 2
+        index.update(root, paths(root))
+        assert list(index.paths()) == paths(root)

@@ -309,8 +309,8 @@ async def test_an_interrupted_resolution_goes_on_from_its_last_stage(tmp_path: P
 
 
 async def test_interrupted_after_the_tests_it_still_knows_what_they_execute(tmp_path: Path) -> None:
-    failed = dict.fromkeys(["test_sums.py::test_add", "test_sums.py::test_double"], "failed")
-    suite = SuiteRun(command=PYTEST, exit_code=1, outcomes=failed, output="", duration_s=1)
+    tests = ["test_sums.py::test_add", "test_sums.py::test_double"]
+    suite = SuiteRun(command=PYTEST, exit_code=1, outcomes=dict.fromkeys(tests, "failed"), output="", duration_s=1)
     events = await resolve(sums(tmp_path), [], PLAN, order=one_request, earlier=[BaselineRun(suite=suite)])
     [localised] = of_kind(events, Localised)
     assert 5 in localised.locations[0].suspicious_lines
@@ -342,6 +342,14 @@ async def test_a_stop_leaves_the_tree_and_says_so(tmp_path: Path) -> None:
 async def test_the_time_limit_ends_it_with_the_best_so_far(tmp_path: Path) -> None:
     events = await resolve(sums(tmp_path), repeat(answers(WRONG)), PLAN, order=MODEL_ALONE, time_s=30)
     assert (finish_of(events).reason, finish_of(events).word) == ("time_limit", "none")
+
+
+async def test_localisation_keeps_to_its_share_of_the_time(tmp_path: Path) -> None:
+    root = sums(tmp_path)
+    for number in range(150):
+        (root / f"other_{number}.py").write_text(SOURCE * 1_000)
+    finished = finish_of(await resolve(root, [], Plan(None), order=one_request, time_s=10))
+    assert finished.seconds["localise"] < 4
 
 
 async def test_another_language_is_worked_on_and_left_unverified(tmp_path: Path) -> None:

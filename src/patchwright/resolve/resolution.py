@@ -1,6 +1,7 @@
 """The resolution of an issue: its stages in their order, as a stream of events."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -187,10 +188,22 @@ class Resolution:
     async def _localised(
         self, issue: str, facts: IssueFacts, spectrum: Mapping[str, Mapping[int, float]], tests: Iterable[str]
     ) -> Localised:
-        await asyncio.to_thread(self.index.update, self.trees.root, self.files)
+        await self._indexed()
         found = localise(facts, issue, self.index, spectrum, limit=LOCATIONS)
         judging = judging_files(self.plan.test_command, tests)
         return Localised(locations=tuple(place for place in found if not is_evidence(place.path, judging)))
+
+    async def _indexed(self) -> None:
+        """What the share of the time does not suffice to read is not found. The index is left alone afterwards, also
+        when this is cancelled."""
+        stop = threading.Event()
+        update = asyncio.ensure_future(asyncio.to_thread(self.index.update, self.trees.root, self.files, stop.is_set))
+        try:
+            await asyncio.wait({update}, timeout=self.budget.share_s("localise"))
+        finally:
+            stop.set()
+            await asyncio.wait({update})
+        update.result()
 
     def _needs_narrowing(self, state: ResolveState) -> bool:
         return state.baseline is not None and state.baseline.suite.timed_out

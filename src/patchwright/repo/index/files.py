@@ -6,9 +6,10 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -86,26 +87,30 @@ def changed_files(stamps: Mapping[str, Stamp], known: Mapping[str, File]) -> lis
     return [path for path, stamp in stamps.items() if path not in known or known[path].stamp != stamp]
 
 
-def read_files(root: Path, stamps: Mapping[str, Stamp], known: Mapping[str, File]) -> Iterator[Read]:
-    """The files as they are now, in any order; those that cannot be read are left out."""
+def read_files(root: Path, stamps: Mapping[str, Stamp], known: Mapping[str, File]) -> Generator[Read]:
+    """The files as they are now, in any order; those that cannot be read are left out. Closed, it soon ends."""
     tasks = [
         _Task(str(root), path, stamp, known[path].hash if path in known else None) for path, stamp in stamps.items()
     ]
     done: set[str] = set()
     if len(tasks) >= MANY_FILES:
         try:
-            for read in _read_in_processes(tasks):
-                done.add(read.path)
-                yield read
+            with closing(_read_in_processes(tasks)) as reads:
+                for read in reads:
+                    done.add(read.path)
+                    yield read
         except BrokenProcessPool:
             pass  # a worker was killed, or cannot start here: the rest is read in this process
     yield from _present(_read(task) for task in tasks if task.path not in done)
 
 
-def _read_in_processes(tasks: Sequence[_Task]) -> Iterator[Read]:
+def _read_in_processes(tasks: Sequence[_Task]) -> Generator[Read]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=_end_with_parent) as pool:
-        yield from _present(pool.map(_read, tasks, chunksize=_CHUNK_FILES))
+        try:
+            yield from _present(pool.map(_read, tasks, chunksize=_CHUNK_FILES))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _end_with_parent() -> None:

@@ -4,8 +4,8 @@ import math
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager, suppress
-from itertools import islice
+from contextlib import closing, contextmanager, suppress
+from itertools import islice, takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -83,7 +83,7 @@ class Index:
     def __init__(self, database: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._path = database
         self._busy_timeout_s = busy_timeout_s
-        self._wanted: tuple[Path, Sequence[str]] | None = None
+        self._wanted: tuple[Path, Sequence[str], Callable[[], bool]] | None = None
         with self._answering():
             database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._database = self._open()
@@ -99,13 +99,14 @@ class Index:
     ) -> None:
         self.close()
 
-    def update(self, root: Path, files: Sequence[str]) -> None:
+    def update(self, root: Path, files: Sequence[str], stopped: Callable[[], bool] = lambda: False) -> None:
         """Bring the index to what `files`, relative to `root`, hold now; other files vanish from it.
 
-        A file is read when its time or size has changed, parsed when its content has.
+        A file is read when its time or size has changed, parsed when its content has. Once `stopped`, asked after each
+        file, the others are left for the next time.
         """
-        self._wanted = (root, files)
-        self._surviving_damage(lambda: self._update(root, files))
+        self._wanted = (root, files, stopped)
+        self._surviving_damage(lambda: self._update(root, files, stopped))
 
     def search(self, text: str, limit: int, *, tests: bool = True) -> tuple[tuple[Indexed, float], ...]:
         """The symbols whose words are most like those of `text`, best first, with their BM25 score, above zero.
@@ -203,7 +204,7 @@ class Index:
     def _fetched(self, query: str, values: Sequence[object] = ()) -> list[Row]:
         return self._database.execute(query, values).fetchall()
 
-    def _update(self, root: Path, files: Sequence[str]) -> None:
+    def _update(self, root: Path, files: Sequence[str], stopped: Callable[[], bool]) -> None:
         """The first look takes no lock, for mostly nothing has changed; the second decides."""
         stamps = stamps_of(root, files)
         known = self._known(root)
@@ -212,8 +213,10 @@ class Index:
         with self._transaction():
             known = self._known(root)
             self._remove(known.keys() - stamps.keys())
-            for read in read_files(root, {path: stamps[path] for path in changed_files(stamps, known)}, known):
-                self._store(read)
+            changed = {path: stamps[path] for path in changed_files(stamps, known)}
+            with closing(read_files(root, changed, known)) as reads:
+                for read in takewhile(lambda _: not stopped(), reads):
+                    self._store(read)
             self._database.execute("DELETE FROM root")
             self._database.execute("INSERT INTO root VALUES (?)", [str(root)])
 
