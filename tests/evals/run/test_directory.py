@@ -43,6 +43,15 @@ def test_a_run_may_move_to_another_directory_and_machine(tmp_path: Path) -> None
         pass
 
 
+@pytest.mark.parametrize("there", ["work/notes.txt", "setup.py"])
+def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, there: str) -> None:
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(ConfigError, match="is no run's directory"), RunDirectory(tmp_path).open(FACTS):
+        pass
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [Path(there).name]
+
+
 @pytest.mark.parametrize("name", ["../up", ".hidden", "a/b", "", "a b"])
 def test_an_id_that_is_no_name_for_a_directory_is_refused(tmp_path: Path, name: str) -> None:
     facts = FACTS.model_copy(update={"instance_ids": (name,)})

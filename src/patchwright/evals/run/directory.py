@@ -16,6 +16,9 @@ from patchwright.schema.attempt import Attempt, RunFacts
 _SAME = ("benchmark", "model", "scaffold", "attempts", "time_limit_s", "instance_ids", "excluded", "patchwright")
 """The facts that make a run the same run. Its directory may move, and go on at another machine."""
 
+_BEFORE_ITS_FACTS = {"attempts", "lock"}
+"""What a runner that was killed at once leaves of a run."""
+
 _SAFE_NAME = re.compile(r"[\w+=@-][\w.+=@-]*")
 
 
@@ -29,8 +32,8 @@ class RunDirectory:
     def open(self, facts: RunFacts) -> Generator[None]:
         """Holds the run, a new one or the one that is there already, against every other runner.
 
-        Raises ConfigError when somebody else holds it or when it is a run of something else, and RecordError when
-        its facts cannot be read.
+        Raises ConfigError when somebody else holds it, or when it is a run of something else or no run at all, and
+        RecordError when its facts cannot be read.
         """
         _check_names(facts)
         self._make()
@@ -77,6 +80,11 @@ class RunDirectory:
 
     def _make(self) -> None:
         try:
+            there = {path.name for path in self.path.iterdir()} if self.path.exists() else set[str]()
+            if "run.json" not in there and not there <= _BEFORE_ITS_FACTS:
+                raise ConfigError(
+                    f"{self.path} is no run's directory, and not empty", hint="name another directory with --out"
+                )
             (self.path / "attempts").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{self.path}: {(error.strerror or str(error)).lower()}") from None
