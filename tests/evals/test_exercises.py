@@ -84,6 +84,20 @@ async def test_a_solution_that_is_removed_or_a_symlink_is_wrong(tmp_path: Path) 
     assert not (await grade(benchmark, git(workspace.tree, "diff", "--cached"), tmp_path / "grading")).resolved
 
 
+@pytest.mark.parametrize("leaving", ["import os; os._exit(0)", "import sys; sys.exit(0)"])
+@pytest.mark.parametrize("where", ["module", "function"])
+async def test_a_solution_that_leaves_before_its_tests_are_over_is_wrong(
+    tmp_path: Path, leaving: str, where: str
+) -> None:
+    benchmark = MAKERS["quixbugs"](tmp_path)
+    (instance,) = benchmark.instances()
+    workspace = await benchmark.prepare(instance, tmp_path / "work")
+    source = workspace.tree / "python_programs" / "double.py"
+    source.write_text(f"{leaving}\n" if where == "module" else f"def double(x):\n    {leaving}\n")
+    grade_ = await grade(benchmark, git(workspace.tree, "diff"), tmp_path / "grading")
+    assert (grade_.resolved, grade_.problem) == (False, "")
+
+
 async def test_a_patch_that_does_not_apply_is_a_problem(benchmark: Exercises, tmp_path: Path) -> None:
     patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
     found = await grade(benchmark, patch, tmp_path / "grading")

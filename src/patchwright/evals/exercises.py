@@ -2,6 +2,7 @@
 
 import asyncio
 import difflib
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from pathlib import Path
 from patchwright.errors import BenchmarkError
 from patchwright.evals.base import Workspace
 from patchwright.repo.git import Git, GitError
+from patchwright.repo.testing.suite import Suite
 from patchwright.sandbox.kinds import SandboxKind, open_sandbox
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Grade, Instance, Prediction
+from patchwright.schema.resolution import SuiteRun
 
 TEST_TIMEOUT_S = 60.0
 """A program that repairs a sort or a search answers within seconds; one that runs for ever is wrong."""
@@ -66,19 +69,26 @@ class Exercises:
         await asyncio.to_thread(_take_over, exercise.solution, patched, pristine)
         settings = SandboxSettings(path=self.path, hidden=self.hidden)
         async with open_sandbox(self.sandbox, pristine, settings) as sandbox:
-            result = await sandbox.run(_test_command(exercise), timeout_s=TEST_TIMEOUT_S)
-        (directory / "grading.log").write_text(result.output, encoding="utf-8")
-        if result.exit_code in _NO_TESTS:
-            raise BenchmarkError(f"the tests of {instance.instance_id} cannot be run: {result.output[-300:].strip()}")
-        problem = f"the tests took more than {TEST_TIMEOUT_S:g} s" if result.timed_out else ""
-        return _grade(exercise, result.exit_code == 0 and not result.timed_out, problem, loop.time() - started)
+            run = await Suite(_test_command(exercise), sandbox).run(timeout_s=TEST_TIMEOUT_S)
+        (directory / "grading.log").write_text(run.output, encoding="utf-8")
+        if run.exit_code in _NO_TESTS:
+            raise BenchmarkError(f"the tests of {instance.instance_id} cannot be run: {run.output[-300:].strip()}")
+        problem = f"the tests took more than {TEST_TIMEOUT_S:g} s" if run.timed_out else ""
+        return _grade(exercise, _all_pass(run), problem, loop.time() - started)
 
     def _exercise(self, instance: Instance) -> Exercise:
         return next(exercise for exercise in self.exercises if exercise.instance.instance_id == instance.instance_id)
 
 
-_NO_TESTS = (3, 4, 126, 127)
-"""pytest's own failure and bad usage, and a shell that finds no Python: nothing that a patch to a module can cause."""
+_NO_TESTS = (4, 126, 127)
+"""pytest used badly, and a shell that finds no Python: nothing that a patch to a module can cause."""
+_SUMMARY = re.compile(r"^\d+ passed\b", re.MULTILINE)
+
+
+def _all_pass(run: SuiteRun) -> bool:
+    """A program can make pytest exit with 0 before it has come to the tests, or to the last of them."""
+    outcomes = set(run.outcomes.values())
+    return run.exit_code == 0 and "passed" in outcomes <= {"passed", "skipped"} and bool(_SUMMARY.search(run.output))
 
 
 def gold_patch(files: Mapping[str, str], solved: Mapping[str, str]) -> str:
