@@ -87,6 +87,14 @@ def test_a_bad_row_is_named_with_file_line_and_column(tmp_path: Path) -> None:
     write_rows(file, make_row(COMMIT, FAIL_TO_PASS="test_a, test_b"))
     with pytest.raises(RecordError, match=r"rows\.jsonl:1: FAIL_TO_PASS: not a JSON list of names"):
         read_rows(str(file))
+    write_rows(file, make_row(COMMIT, FAIL_TO_PASS="[]"))
+    with pytest.raises(RecordError, match=r"rows\.jsonl:1: FAIL_TO_PASS: names no test"):
+        read_rows(str(file))
+    row = make_row(COMMIT)
+    del row["FAIL_TO_PASS"]
+    write_rows(file, row)
+    with pytest.raises(RecordError, match=r"rows\.jsonl:1: FAIL_TO_PASS: column is missing"):
+        read_rows(str(file))
     file.write_text('{"instance_id": \n')
     with pytest.raises(RecordError, match=r"rows\.jsonl:1: invalid json"):
         read_rows(str(file))

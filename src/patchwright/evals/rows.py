@@ -133,6 +133,9 @@ def _instance(row: Row, where: str) -> Instance:
     for name in _LISTS:
         if isinstance(listed := columns.get(name), str):
             columns[name] = _names(listed, f"{where}: {name}")
+    if not columns.get("FAIL_TO_PASS"):
+        word = "names no test, so any patch would resolve it" if "FAIL_TO_PASS" in columns else "column is missing"
+        raise RecordError(f"{where}: FAIL_TO_PASS: {word}")
     if install := _install_columns(row.get("install_config"), where):
         columns["install_config"] = {name: value for name, value in install.items() if name in _INSTALL_FIELDS}
         columns.setdefault("log_parser", install.get("log_parser") or "")
