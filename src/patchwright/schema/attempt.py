@@ -62,4 +62,5 @@ class Attempt(Record):
 
     @property
     def resolved(self) -> bool:
-        return self.grade is not None and self.grade.resolved
+        """What a scaffold that crashed had changed by then does not count, whatever the tests say of it."""
+        return self.exit_reason != "error" and self.grade is not None and self.grade.resolved

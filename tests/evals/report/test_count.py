@@ -29,6 +29,11 @@ def test_what_crashed_or_is_not_over_or_was_not_graded_stays_in_the_denominator(
     assert run.in_progress
 
 
+def test_what_a_crash_left_does_not_count_though_its_tests_pass(tmp_path: Path) -> None:
+    run = count(write_run(tmp_path / "one", [attempt(IDS[0], resolved=True, exit_reason="error")], IDS[:1]))
+    assert (run.rate.resolved, run.rate.of, run.over) == (0, 1, 1)
+
+
 def test_excluded_instances_do_not_count(tmp_path: Path) -> None:
     run = count(write_run(tmp_path / "one", [attempt(IDS[0], resolved=True)], IDS[:1], excluded={IDS[1]: "no wheel"}))
     assert (run.rate.of, run.rate.rate) == (1, 1.0)
