@@ -1,14 +1,17 @@
 """Grading with swebench's own grader: gold, base, and all that a prediction can be wrong with."""
 
+import asyncio
 import json
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from patchwright.errors import BenchmarkError
+from patchwright.errors import BenchmarkError, RepositoryError, ToolError
 from patchwright.evals.environments import Environments
 from patchwright.evals.grading import write_official_report
+from patchwright.evals.scaffolds.patchwright import sandboxed
 from patchwright.evals.swebench import SweBench
 from patchwright.evals.trees import Trees, commit_all
 from patchwright.evals.validation import Validation, append_validation, read_validations, validated
@@ -16,6 +19,7 @@ from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Grade, Instance, Prediction
 from tests.conftest import git
 from tests.evals.adder import BUGGY, GOLD, make_mirror, make_row, write_rows
+from tests.evals.scripted import ScriptedBenchmark
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # swebench's imports
 
@@ -178,6 +182,52 @@ async def test_a_repository_is_cloned_where_no_mirror_has_it(tmp_path: Path) -> 
     trees = Trees(tmp_path / "cache", url=f"file://{tmp_path}/remote/{{repo}}")
     await trees.lay_out(instance, tmp_path / "tree")
     assert (tmp_path / "tree" / "adder.py").read_text() == BUGGY
+
+
+async def test_commits_of_one_repository_are_fetched_at_once(tmp_path: Path) -> None:
+    make_mirror(tmp_path / "remote" / "ada")
+    remote = tmp_path / "remote" / "ada" / "ada__adder"
+    git(remote, "config", "uploadpack.allowAnySHA1InWant", "true")
+    for number in range(6):
+        (remote / "number").write_bytes(os.urandom(1_000_000))
+        git(remote, "add", "number")
+        git(remote, "commit", "--quiet", f"--message={number}")
+    commits = git(remote, "rev-list", "HEAD").split()
+    trees = Trees(tmp_path / "cache", url=f"file://{tmp_path}/remote/{{repo}}")
+
+    async def laid_out(commit: str) -> None:
+        instance = Instance(instance_id="a", repo="ada/ada__adder", base_commit=commit, problem_statement="", patch="")
+        await trees.lay_out(instance, tmp_path / commit)
+
+    await asyncio.gather(*map(laid_out, commits))
+    assert all((tmp_path / commit / "adder.py").is_file() for commit in commits)
+
+
+async def test_a_work_tree_comes_without_a_view_of_the_solutions(benchmark: SweBench, tmp_path: Path) -> None:
+    (instance,) = benchmark.instances()
+    workspace = await benchmark.prepare(instance, tmp_path / "work")
+    settings = sandboxed(SandboxSettings(), workspace)
+    own = {tmp_path / "cache" / name for name in ("repositories", "sdists", "validated")}
+    assert set(settings.hidden) == {tmp_path / "adders.jsonl", tmp_path / "repos", *own}
+
+
+@dataclass(frozen=True)
+class FailingBenchmark(ScriptedBenchmark):
+    error: Exception = field(kw_only=True)
+
+    async def grade(self, instance: Instance, prediction: Prediction, directory: Path) -> Grade:
+        raise self.error
+
+
+async def test_what_fails_with_one_instance_is_said_of_it(tmp_path: Path) -> None:
+    for error, words in (
+        (ToolError("/tmp is full", hint="make room"), "/tmp is full (make room)"),
+        (RepositoryError("git took too long"), "git took too long"),
+        (OSError(28, "No space left on device", "/data/log"), "/data/log: no space left on device"),
+    ):
+        benchmark = FailingBenchmark(1, error=error)
+        validation = await validated(benchmark, benchmark.instances()[0], tmp_path / type(error).__name__)
+        assert validation.why_not == words
 
 
 def test_verdicts_outlive_an_interruption(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ class SweBench:
             path=environment.path,
             environment=environment.variables,
             readable=environment.readable,
+            hidden=(*self._trees.sources, *([rows.resolve()] if (rows := Path(self._source)).is_file() else [])),
             test_command=_test_command(instance),
         )
 

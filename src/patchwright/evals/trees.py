@@ -17,11 +17,15 @@ from pathlib import Path
 
 from patchwright.errors import BenchmarkError, RepositoryError
 from patchwright.evals.rows import SMITH
+from patchwright.lock import locked_within
 from patchwright.repo.git import Git, GitError
 from patchwright.schema.instance import Instance
 
 GITHUB = "https://github.com/{repo}.git"
 """Where repositories are cloned from that no mirror has."""
+
+FETCH_S = 3600.0
+"""So long others are waited for."""
 
 _PYPI = "pypi/"
 _FULL_HASH = re.compile(r"[0-9a-f]{40}")
@@ -43,6 +47,12 @@ class Trees:
         self._cache = cache.absolute()
         self._repos = repos
         self._url = url
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """Where solutions are, and what became of the repositories later: nothing for those who work on instances."""
+        own = (self._cache / "repositories", self._cache / "sdists", self._cache / "validated")
+        return (*own, self._repos.resolve()) if self._repos else own
 
     async def lay_out(self, instance: Instance, tree: Path) -> None:
         """The files of the instance at its base, in the index of a repository that has no commit yet.
@@ -91,7 +101,7 @@ class Trees:
         if self._url is None:
             raise BenchmarkError(f"there is no repository {repo} with commit {commit[:12]}{looked}", hint=hint)
         try:
-            await _fetch(self._url.format(repo=repo), commit, directory)
+            await _fetch_once(self._url.format(repo=repo), commit, directory)
         except RepositoryError as error:
             raise BenchmarkError(
                 f"there is no repository {repo} with commit {commit[:12]}{looked}, and it cannot be fetched: {error}",
@@ -166,6 +176,15 @@ async def _has_commit(directory: Path, commit: str) -> bool:
     except GitError:
         return False
     return True
+
+
+async def _fetch_once(url: str, commit: str, directory: Path) -> None:
+    """One at a time: git lets no second fetch into a shallow repository, and fails it. Raises RepositoryError."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    busy = RepositoryError(f"another process has been fetching into {directory} for an hour")
+    async with locked_within(directory.with_name(f"{directory.name}.lock"), FETCH_S, busy):
+        if not (directory.is_dir() and await _has_commit(directory, commit)):
+            await _fetch(url, commit, directory)
 
 
 async def _fetch(url: str, commit: str, directory: Path) -> None:

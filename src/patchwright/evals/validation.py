@@ -7,9 +7,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from patchwright.errors import BenchmarkError, SandboxError
+from patchwright.errors import PatchwrightError
 from patchwright.evals.base import Benchmark
 from patchwright.evals.grading import GRADING_LOG
+from patchwright.lock import locked
 from patchwright.schema.instance import Grade, Instance, Prediction
 from patchwright.schema.record import Record, parse_line
 
@@ -53,8 +54,10 @@ async def validated(benchmark: Benchmark, instance: Instance, directory: Path) -
             (directory / name).mkdir(parents=True)
             prediction = Prediction(instance_id=instance.instance_id, model_name_or_path=name, model_patch=patch)
             grades[name] = await benchmark.grade(instance, prediction, directory / name)
-    except (BenchmarkError, SandboxError) as error:
+    except PatchwrightError as error:
         problem = f"{error} ({error.hint})" if error.hint else str(error)
+    except OSError as error:
+        problem = f"{error.filename or directory}: {(error.strerror or str(error)).lower()}"
     return about.model_copy(update={**grades, "problem": problem, "seconds": round(time.monotonic() - started, 1)})
 
 
@@ -75,11 +78,10 @@ def read_validations(file: Path) -> Mapping[str, Validation]:
 
 
 def append_validation(file: Path, validation: Validation) -> None:
-    """One line more; what an interruption left of a line is cut off first."""
+    """One line more; what an interruption left of a line is cut off first. Others may do the same meanwhile."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    written = file.read_bytes() if file.exists() else b""
-    with file.open("ab") as lines:
-        lines.truncate(written.rfind(b"\n") + 1)
+    with locked(file.with_suffix(".lock")), file.open("ab") as lines:
+        lines.truncate(file.read_bytes().rfind(b"\n") + 1)
         lines.write(validation.model_dump_json().encode() + b"\n")
 
 
