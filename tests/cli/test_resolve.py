@@ -97,6 +97,21 @@ def test_the_agent_strategy_takes_the_patch_from_a_run(repository: Path, environ
     assert (repository / "adder.py").read_text() == FIXED
 
 
+def test_the_agent_strategy_commits_nothing_to_the_repository_of_a_linked_work_tree(
+    repository: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    linked = tmp_path / "linked"
+    git(repository, "worktree", "add", "--quiet", str(linked))
+    head = git(linked, "rev-parse", "HEAD")
+    commit: Call = ("execute_bash", {"command": "git -c user.name=A -c user.email=a@example.org commit -qam fix"})
+    with serving(EDIT, commit, FINISH) as endpoint:
+        options = ["--base-url", endpoint.url, "--test-command", TEST_COMMAND, "--sandbox", "none"]
+        result = resolve(linked, environment, ISSUE, *options)
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert (linked / "adder.py").read_text() == FIXED
+    assert (git(linked, "rev-parse", "HEAD"), git(repository, "status", "--porcelain")) == (head, "")
+
+
 def test_a_rollout_that_runs_out_of_time_is_judged_by_what_it_did(
     repository: Path, environment: dict[str, str]
 ) -> None:

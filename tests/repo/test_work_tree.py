@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from patchwright.errors import RepositoryError
-from patchwright.repo.work_tree import WorkTree, find_work_tree
-from tests.repo.trees import git
+from patchwright.repo.work_tree import WorkTree, begin_repository, files_of, find_work_tree
+from patchwright.sandbox.disposable import temporary_copy
+from tests.repo.trees import git, make_repository
 
 
 async def test_work_tree_is_found_from_a_directory_inside_it(root: Path) -> None:
@@ -54,3 +55,42 @@ async def test_missing_git_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(RepositoryError, match="git is not installed"):
         await find_work_tree(tmp_path)
+
+
+@pytest.fixture(params=["linked work tree", "submodule"])
+def dependent(root: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A work tree whose git directory is another repository's, with a file that is tracked though it is ignored."""
+    if request.param == "submodule":
+        outer = make_repository(tmp_path / "outer")
+        git(outer, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(root), "inner")
+        tree = outer / "inner"
+    else:
+        tree = tmp_path / "linked"
+        git(root, "worktree", "add", "--quiet", str(tree))
+    (tree / "tracked.log").write_text("tracked\n")
+    git(tree, "add", "--force", "tracked.log")
+    return tree
+
+
+async def test_the_copy_of_a_tree_that_depends_on_another_gets_a_repository_of_its_own(dependent: Path) -> None:
+    head, files = git(dependent, "rev-parse", "HEAD"), await files_of(dependent)
+    found = await find_work_tree(dependent)
+    found.exclude_file.parent.mkdir(exist_ok=True)
+    found.exclude_file.write_text("*.mine\n")
+    async with temporary_copy(dependent) as copy:
+        assert not (copy / ".git").exists()
+        await begin_repository(copy, found)
+        (copy / "a.mine").touch()
+        assert (await files_of(copy), git(copy, "status", "--porcelain")) == (files, b"")
+        (copy / "kept.py").write_text("print('changed')\n")
+        git(copy, "commit", "--quiet", "--all", "--message=change")
+    assert git(dependent, "rev-parse", "HEAD") == head
+
+
+async def test_what_a_copy_holds_of_git_stays_in_it(root: Path, tmp_path: Path) -> None:
+    """A submodule keeps its repository, which lies in the copy, too; a linked work tree inside has it elsewhere."""
+    other = make_repository(tmp_path / "other")
+    git(root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "inner")
+    git(root, "worktree", "add", "--quiet", str(root / "linked"))
+    async with temporary_copy(root) as copy:
+        assert [(copy / path / ".git").exists() for path in (".", "inner", "linked")] == [True, True, False]

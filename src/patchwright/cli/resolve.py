@@ -34,7 +34,7 @@ from patchwright.errors import ConfigError, RecordError, RepositoryError
 from patchwright.repo.index.index import Index
 from patchwright.repo.snapshot import after_step, before_run
 from patchwright.repo.snapshots import Snapshots
-from patchwright.repo.work_tree import files_of, find_work_tree
+from patchwright.repo.work_tree import begin_repository, files_of, find_work_tree
 from patchwright.resolve.budget import Budget
 from patchwright.resolve.detect import test_command_of
 from patchwright.resolve.judge import Trees
@@ -190,6 +190,8 @@ async def rollout(
     counts too."""
     ends_at = time.monotonic() + time_s
     async with temporary_copy(root) as copy:
+        if not (copy / ".git").exists():
+            await begin_repository(copy, await find_work_tree(root))
         job = Job(
             session=session,
             work_tree=copy,

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from patchwright.errors import RepositoryError
-from patchwright.repo.git import Git, GitError
+from patchwright.repo.git import Git, GitError, join, split
 from patchwright.schema.record import Record
 
 
@@ -40,6 +40,22 @@ async def files_of(root: Path) -> tuple[str, ...]:
     listing = await Git(root).run("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     paths = (name.decode("utf-8", "replace") for name in listing.split(b"\0") if name)
     return tuple(dict.fromkeys(paths))
+
+
+async def begin_repository(copy: Path, original: WorkTree) -> None:
+    """Make the copy of a work tree, without its repository, one of its own: a commit of the files that are tracked.
+
+    Raises RepositoryError.
+    """
+    listing = await Git(original.root).run("ls-files", "-z", "--cached")
+    tracked = [path for path in split(listing) if (copy / path).is_symlink() or (copy / path).is_file()]
+    git = Git(copy)
+    await git.run("init", "--quiet", "--template=")
+    if original.exclude_file.is_file():
+        (copy / ".git" / "info").mkdir()
+        (copy / ".git" / "info" / "exclude").write_bytes(original.exclude_file.read_bytes())
+    await git.run("update-index", "-z", "--add", "--stdin", stdin=join(tracked))
+    await git.run("commit", "--quiet", "--allow-empty", "--message=the tree as it was")
 
 
 async def _inside(git: Git, directory: Path) -> bytes:
