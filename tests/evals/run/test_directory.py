@@ -1,12 +1,13 @@
 """A run's directory: one runner, one run."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from patchwright.errors import BenchmarkError, ConfigError, RecordError
 from patchwright.evals.run.directory import RunDirectory
-from tests.evals.scripted import ScriptedBenchmark, facts_of
+from tests.evals.scripted import ScriptedBenchmark, ScriptedScaffold, facts_of, run_all
 
 FACTS = facts_of(ScriptedBenchmark(2))
 
@@ -69,3 +70,22 @@ def test_a_place_that_cannot_be_written_to_is_a_clear_word(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="not a directory"), RunDirectory(tmp_path / "file").open(FACTS):
         pass
+
+
+@pytest.mark.filterwarnings("ignore")  # swebench's imports
+async def test_predictions_are_written_as_the_official_harness_takes_them(tmp_path: Path) -> None:
+    from swebench.harness.utils import get_predictions_from_file
+
+    benchmark = ScriptedBenchmark(3)
+    await run_all(tmp_path / "run", benchmark, ScriptedScaffold(moves={"s__1": "wrong"}))
+    taken = get_predictions_from_file(str(tmp_path / "run" / "predictions.jsonl"), "none", "test")
+    assert [(each["instance_id"], each["model_patch"]) for each in taken] == [
+        ("s__0", "right"),
+        ("s__1", "wrong"),
+        ("s__2", "right"),
+    ]
+    assert {each["model_name_or_path"] for each in taken} == {"m-scripted"}
+    await run_all(tmp_path / "twice", benchmark, ScriptedScaffold(), attempts=2)
+    for number in (1, 2):
+        lines = (tmp_path / "twice" / f"predictions-{number}.jsonl").read_text().splitlines()
+        assert [json.loads(line)["instance_id"] for line in lines] == ["s__0", "s__1", "s__2"]

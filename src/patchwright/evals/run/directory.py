@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from pydantic import ValidationError
 
 from patchwright.errors import BenchmarkError, ConfigError, RecordError
 from patchwright.lock import try_lock
 from patchwright.schema.attempt import Attempt, RunFacts
+from patchwright.schema.instance import Prediction
 
 _SAME = ("benchmark", "model", "scaffold", "attempts", "time_limit_s", "instance_ids", "excluded", "patchwright")
 """The facts that make a run the same run. Its directory may move, and go on at another machine."""
@@ -43,7 +45,10 @@ class RunDirectory:
                 raise ConfigError(f"another runner is at work in {self.path}", hint=hint)
             self._settle(facts)
             shutil.rmtree(self.work, ignore_errors=True)
-            yield
+            try:
+                yield
+            finally:
+                self._write_predictions(facts)
 
     @property
     def work(self) -> Path:
@@ -77,6 +82,15 @@ class RunDirectory:
         for attempt in errors:
             (self.attempt_directory(attempt.instance_id, attempt.number) / "attempt.json").unlink()
         return len(errors)
+
+    def _write_predictions(self, facts: RunFacts) -> None:
+        """What is over, in the official format: a file for each attempt at every instance."""
+        for number in range(1, facts.attempts + 1):
+            name = "predictions.jsonl" if facts.attempts == 1 else f"predictions-{number}.jsonl"
+            with _appearing(self.path / name) as file:
+                for attempt in self.attempts():
+                    if attempt.number == number:
+                        file.write(_prediction(attempt, facts).model_dump_json() + "\n")
 
     def _make(self) -> None:
         try:
@@ -120,11 +134,25 @@ def _check_names(facts: RunFacts) -> None:
             raise BenchmarkError(f"{instance_id!r} cannot be the name of a directory")
 
 
+def _prediction(attempt: Attempt, facts: RunFacts) -> Prediction:
+    return Prediction(
+        instance_id=attempt.instance_id,
+        model_name_or_path=f"{facts.model}-{facts.scaffold}",
+        model_patch=attempt.patch,
+    )
+
+
 def _write_whole(path: Path, text: str) -> None:
+    with _appearing(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def _appearing(path: Path) -> Generator[TextIO]:
     """The file appears with all of its contents, and is there after the power has failed."""
     draft = path.with_name(f".{path.name}.new")
     with draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        file.write(text)
+        yield file
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
