@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import httpx
 from pydantic import SecretStr
 
-from patchwright.evals.scaffolds.gateway import gateway
+from patchwright.evals.scaffolds.gateway import Meter, gateway
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.messages import Usage
 from tests.cli.endpoint import serving
@@ -32,6 +32,14 @@ def test_a_streamed_answer_passes_through_and_is_counted() -> None:
     assert (meter.steps, meter.usage) == (1, Usage(prompt_tokens=100, completion_tokens=5))
     assert endpoint.requests[0] | BODY == endpoint.requests[0] | {"model": "gpt"}
     assert (endpoint.requests[0]["model"], endpoint.requests[0]["stream_options"]) == ("m", {"include_usage": True})
+
+
+def test_tokens_are_not_known_once_an_answer_does_not_say() -> None:
+    meter = Meter()
+    meter.add(Usage(prompt_tokens=100, completion_tokens=5))
+    meter.add(None)
+    meter.add(Usage(prompt_tokens=100, completion_tokens=5))
+    assert (meter.steps, meter.usage) == (3, None)
 
 
 def test_models_are_listed_and_are_no_step() -> None:

@@ -24,17 +24,17 @@ TIMEOUT_S = 3600.0
 
 
 class Meter:
-    """How often the model was asked, and what its answers took, as far as the endpoint says."""
+    """How often the model was asked, and what its answers took; None once an answer does not say."""
 
     def __init__(self) -> None:
         self.steps = 0
-        self.usage = Usage()
+        self.usage: Usage | None = Usage()
         self._lock = threading.Lock()
 
-    def add(self, usage: Usage) -> None:
+    def add(self, usage: Usage | None) -> None:
         with self._lock:
             self.steps += 1
-            self.usage += usage
+            self.usage = self.usage + usage if self.usage and usage else None
 
 
 @contextmanager
@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(line)
             usage = _usage_in(line) or usage
         if response.is_success and self.path.endswith("/completions"):
-            self.server.meter.add(usage or Usage())
+            self.server.meter.add(usage)
 
 
 def _amended(body: bytes, model: str) -> bytes:
