@@ -12,10 +12,9 @@ from patchwright.agent.deadline import Deadline, Stopped
 from patchwright.errors import PatchwrightError
 from patchwright.policy.base import Policy
 from patchwright.repo.index.index import Index
-from patchwright.repo.testing.compare import failing, flaky
 from patchwright.repo.testing.nearest import narrowed, nearest_tests
-from patchwright.repo.testing.suite import Suite
-from patchwright.resolve.budget import TEST_S, Budget, Stage, limit_of_a_program_s, limit_of_a_test_s
+from patchwright.resolve.baseline import Baseline
+from patchwright.resolve.budget import Budget, Stage, limit_of_a_program_s, limit_of_a_test_s
 from patchwright.resolve.evidence import is_evidence, judging_files
 from patchwright.resolve.issue import IssueFacts, read_issue
 from patchwright.resolve.judge import Judge, Limits, Trees
@@ -42,8 +41,6 @@ from patchwright.schema.resolution import Candidate, Reproduction, SuiteRun, Ver
 
 T = TypeVar("T")
 
-HUNG_S = 1.0
-"""One that hung need not hang for long again to show where."""
 WHOLE_SUITE = 0.6
 """Of the baseline's time, what all the tests may take together; the rest is for the nearest ones, if need be."""
 NEAREST_FILES = 5
@@ -124,8 +121,8 @@ class Resolution:
         reproducer = Reproducer(self.trees, python_of(self.plan.test_command), issue, facts)
         traced = None
         if state.baseline is None and self.plan.test_command:
-            traced, baseline = await self._timed("baseline", self._baseline(self.plan.test_command, WHOLE_SUITE))
-            yield baseline
+            traced, ran = await self._baseline(self.plan.test_command, WHOLE_SUITE)
+            yield ran
         if found := await self._shown(reproducer, state):
             yield Reproduced(reproduction=found)
         if state.locations is None:
@@ -143,31 +140,14 @@ class Resolution:
             yield event
 
     async def _baseline(self, command: str, share: float) -> tuple[SuiteRun | None, BaselineRun]:
-        """The tests on the untouched tree, and, where time allows, once more with the lines that they execute."""
-        share_s = share * self.budget.share_s("baseline")
-        async with self.trees.open() as sandbox:
-            first = await Suite(command, sandbox).run(timeout_s=share_s, test_timeout_s=TEST_S)
-        left_s = share_s - first.duration_s
-        if first.timed_out or left_s < first.duration_s:
-            return None, BaselineRun(suite=first, stable=None)
-        traced = await self._traced(first, left_s)
-        # Tracing is slow on old Pythons: a test that only ran out of time then is not flaky.
-        unstable = {test for test in flaky(first, traced) if traced.outcomes.get(test) != "timed_out"}
-        stable = traced.timed_out or first.passed == traced.passed
-        return traced, BaselineRun(suite=first, flaky=tuple(sorted(unstable)), stable=stable)
-
-    async def _traced(self, suite: SuiteRun, time_s: float) -> SuiteRun:
-        async with self.trees.open() as sandbox:
-            return await Suite(suite.command, sandbox).run(
-                timeout_s=time_s, test_timeout_s=_test_limit_s(suite), trace=True
-            )
+        return await self._timed("baseline", Baseline(self.trees).run(command, share * self.budget.share_s("baseline")))
 
     async def _traced_anew(self, state: ResolveState) -> SuiteRun | None:
         """The lines that the tests execute, which are in no record; None where there was no time for them before."""
         if state.baseline is None or state.baseline.stable is None:
             return None
         time_s = WHOLE_SUITE * self.budget.share_s("baseline")
-        return await self._timed("baseline", self._traced(state.baseline.suite, time_s))
+        return await self._timed("baseline", Baseline(self.trees).traced(state.baseline.suite, time_s))
 
     async def _shown(self, reproducer: Reproducer, state: ResolveState) -> Reproduction | None:
         """By the issue's own code; None where there is none, where it is known already, and where it is not wanted."""
@@ -213,7 +193,7 @@ class Resolution:
         near = nearest_tests(self.files, state.locations[0].path if state.locations else "")[:NEAREST_FILES]
         command = narrowed(self.plan.test_command or "", near)
         if command is not None:
-            yield (await self._timed("baseline", self._baseline(command, 1.0)))[1]
+            yield (await self._baseline(command, 1.0))[1]
 
     async def _reproduced(self, reproducer: Reproducer, state: ResolveState) -> AsyncGenerator[AnyEvent]:
         """By the tests, or by a program that the model writes, where the issue gives none."""
@@ -233,27 +213,21 @@ class Resolution:
             if answer := await self._within_share("reproduce", written):
                 found, sampled = answer
                 yield sampled
-        problem = "" if found else "no program was found that fails because of the issue"
-        yield Reproduced(reproduction=found, problem=problem)
+        yield Reproduced(reproduction=found, problem="" if found else self._why_nothing_shows_it(state.baseline))
+
+    def _why_nothing_shows_it(self, baseline: BaselineRun | None) -> str:
+        none = "no program was found that fails because of the issue"
+        if baseline and self.plan.tests_given and from_tests(baseline.suite, frozenset()):
+            return f"the tests are not known to fail each time, and {none}"
+        return none
 
     async def _failing_again(self, baseline: BaselineRun) -> BaselineRun | None:
         """The baseline with what failed by chance set aside; None where nothing fails, where that is known already,
         and where time is too short."""
         if baseline.stable is not None or from_tests(baseline.suite, frozenset()) is None:
             return None
-        return await self._within_share("reproduce", self._run_again(baseline.suite))
-
-    async def _run_again(self, suite: SuiteRun) -> BaselineRun:
-        """The tests that failed once more, with the others in their files: all of them take too long."""
-        files = dict.fromkeys(test.partition("::")[0] for test in failing(suite))
-        command = narrowed(suite.command, list(files)) or suite.command
-        async with self.trees.open() as sandbox:
-            again = await Suite(command, sandbox).run(
-                timeout_s=self.budget.share_s("reproduce"), test_timeout_s=_test_limit_s(suite)
-            )
-        by_chance = sorted(set(failing(suite)) - set(failing(again)))
-        stable = bool(suite.outcomes) or not (again.passed or again.timed_out)
-        return BaselineRun(suite=suite, flaky=tuple(by_chance), stable=stable)
+        again = Baseline(self.trees).failing_again(baseline, self.budget.share_s("reproduce"))
+        return await self._within_share("reproduce", again)
 
     async def _candidates(self, issue: str, state: ResolveState) -> AsyncGenerator[AnyEvent]:
         """Proposals and verdicts in turn, until one is verified or nothing is left to try with."""
@@ -334,11 +308,6 @@ class Resolution:
             usage=state.usage,
             duration_s=self.budget.used_s,
         )
-
-
-def _test_limit_s(earlier: SuiteRun) -> float:
-    """What one test may take when the suite runs once more."""
-    return HUNG_S if "timed_out" in earlier.outcomes.values() else TEST_S
 
 
 def _with_frames(facts: IssueFacts, state: ResolveState) -> IssueFacts:
