@@ -8,10 +8,10 @@ import pytest
 from patchwright.agent.deadline import Stopped
 from patchwright.resolve.budget import Budget
 from patchwright.resolve.resolution import Plan
-from patchwright.resolve.rollouts import Rollouts
+from patchwright.resolve.rollouts import Rollouts, sampling
 from patchwright.resolve.state import ResolveState
 from patchwright.schema.events import BaselineRun, Judged, Localised, RunFinished
-from patchwright.schema.messages import Usage
+from patchwright.schema.messages import Sampling, Usage
 from patchwright.schema.resolution import SuiteRun
 from tests.conftest import git
 
@@ -28,7 +28,7 @@ class Written:
     patch: str
     times_s: list[float] = field(default_factory=list[float])
 
-    async def __call__(self, issue: str, time_s: float) -> RunFinished:
+    async def __call__(self, issue: str, time_s: float, number: int) -> RunFinished:
         self.times_s.append(time_s)
         return RunFinished(reason="done", message="", patch=self.patch, steps=1, usage=Usage(), duration_s=0.0)
 
@@ -98,3 +98,28 @@ async def test_a_rollout_ends_while_its_patch_can_still_be_judged() -> None:
     with pytest.raises(Stopped) as stopped:
         await anext(Rollouts(rollout, None, Budget(5)).batches("", ResolveState()))
     assert (stopped.value.reason, len(rollout.times_s)) == ("time_limit", 1)
+
+
+def test_no_rollout_draws_as_another_does() -> None:
+    usual = Sampling(temperature=0.15)
+    drawn = [sampling(usual, 7, number) for number in (1, 2, 3, 4)]
+    assert [each.temperature for each in drawn] == [0.15, 0.4, 0.7, 0.4]
+    assert [each.seed for each in drawn] == [7, 8, 9, 10]
+    assert sampling(Sampling(temperature=0.5), 0, 2).temperature == 0.5
+
+
+async def test_a_resolution_that_is_taken_up_goes_on_with_the_next_number() -> None:
+    numbers: list[int] = []
+
+    async def rollout(issue: str, time_s: float, number: int) -> RunFinished:
+        numbers.append(number)
+        return RunFinished(reason="done", message="", patch="", steps=1, usage=Usage(), duration_s=0.0)
+
+    state = ResolveState()
+    batches = Rollouts(rollout, None, Budget(100)).batches("", state)
+    for _ in range(2):
+        batch = await anext(batches)
+        assert batch.sampled
+        state.add(batch.sampled)
+    await anext(Rollouts(rollout, None, Budget(100)).batches("", state))
+    assert numbers == [1, 2, 3]

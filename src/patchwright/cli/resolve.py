@@ -42,7 +42,7 @@ from patchwright.resolve.pipeline import Pipeline
 from patchwright.resolve.plan import asks
 from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
-from patchwright.resolve.rollouts import Rollouts
+from patchwright.resolve.rollouts import Rollouts, sampling
 from patchwright.resolve.strategy import Strategy
 from patchwright.sandbox.disposable import temporary_copy
 from patchwright.sandbox.kinds import SandboxKind
@@ -185,10 +185,12 @@ async def rollout(
     stop: asyncio.Event,
     issue: str,
     time_s: float,
+    number: int,
 ) -> RunFinished:
     """One run of the agent on the issue, in a copy of the work tree that is gone afterwards. Making the copy
     counts too."""
     ends_at = time.monotonic() + time_s
+    profile = profile_of(settings, None)
     async with temporary_copy(root) as copy:
         if not (copy / ".git").exists():
             await begin_repository(copy, await find_work_tree(root))
@@ -197,7 +199,7 @@ async def rollout(
             work_tree=copy,
             files=await files_of(copy),
             test_command=options.plan.test_command if options.plan.tests_given else None,
-            profile=profile_of(settings, None),
+            profile=profile.model_copy(update={"sampling": sampling(profile.sampling, options.plan.seed, number)}),
             limits=settings.limits.model_copy(update={"time_s": ends_at - time.monotonic()}),
             sandbox=options.sandbox,
             permission=AllowAll(),

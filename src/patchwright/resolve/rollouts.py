@@ -14,19 +14,23 @@ from patchwright.resolve.sources import lines_of
 from patchwright.resolve.state import ResolveState
 from patchwright.resolve.strategy import Batch, Draft
 from patchwright.schema.events import RunFinished, Sampled
+from patchwright.schema.messages import Sampling
+
+HOTTER = (0.4, 0.7)
+"""Temperatures of the rollouts after the first, in turn."""
 
 _TARGET = re.compile(r"^\+\+\+ b/(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Rollouts:
-    """`rollout` runs the agent on the issue in a copy of the work tree, for so many seconds at most, and gives its last
-    event.
+    """`rollout` runs the agent on the issue in a copy of the work tree, for so many seconds at most and as the number
+    of this rollout says (see `sampling`), and gives its last event.
 
     What it changed in tests is left out: a candidate is judged by the tests as they are.
     """
 
-    rollout: Callable[[str, float], Awaitable[RunFinished]]
+    rollout: Callable[[str, float, int], Awaitable[RunFinished]]
     test_command: str | None
     budget: Budget
 
@@ -37,11 +41,13 @@ class Rollouts:
             time_s = self.budget.before_judging_s(state.baseline.suite.duration_s if state.baseline else 0.0)
             if time_s <= 0:
                 raise Stopped("time_limit")
-            finished = await self.rollout(issue, time_s)
+            number = state.asked + 1
+            finished = await self.rollout(issue, time_s, number)
             if finished.reason == "infrastructure":
                 raise EngineError(finished.message)
             patch = without_evidence(finished.patch, judging_files(self.test_command, state.tests))
             sampled = Sampled(
+                ask=number,
                 asked=f"a rollout of {finished.steps} steps",
                 answers=1,
                 unusable=0 if patch else 1,
@@ -50,6 +56,15 @@ class Rollouts:
                 duration_s=time.monotonic() - started,
             )
             yield Batch(_drafts(patch), sampled)
+
+
+def sampling(usual: Sampling, seed: int, number: int) -> Sampling:
+    """How the agent draws in its rollout of this number, from 1: as usual in the first, then otherwise and hotter.
+
+    What comes out the same twice is to count as agreement, and a draw that is repeated would agree with itself.
+    """
+    hotter = 0.0 if number == 1 else HOTTER[number % len(HOTTER)]
+    return usual.model_copy(update={"temperature": max(usual.temperature or 0.0, hotter), "seed": seed + number - 1})
 
 
 def _drafts(patch: str) -> tuple[Draft, ...]:
