@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -11,6 +12,7 @@ from patchwright.policy.scripted import answers
 from patchwright.resolve.plan import Ask, asks
 from patchwright.resolve.resolution import Plan
 from patchwright.schema.events import BaselineRun, Judged, Localised, Proposed, Reproduced, Sampled
+from patchwright.schema.messages import Usage
 from patchwright.schema.resolution import Location, SuiteRun
 from tests.conftest import git
 
@@ -344,6 +346,14 @@ async def test_a_stop_leaves_the_tree_and_says_so(tmp_path: Path) -> None:
 async def test_the_time_limit_ends_it_with_the_best_so_far(tmp_path: Path) -> None:
     events = await resolve(sums(tmp_path), repeat(answers(WRONG)), PLAN, order=MODEL_ALONE, time_s=30)
     assert (finish_of(events).reason, finish_of(events).word) == ("time_limit", "none")
+
+
+async def test_no_answer_is_asked_for_when_the_tokens_are_used_up(tmp_path: Path) -> None:
+    said = answers(WRONG).model_copy(update={"usage": Usage(prompt_tokens=70, completion_tokens=10)})
+    plan = replace(PLAN, tokens=150)
+    events = await resolve(sums(tmp_path), repeat(said), plan, order=MODEL_ALONE)
+    assert (finish_of(events).reason, finish_of(events).word) == ("token_limit", "none")
+    assert finish_of(events).usage.prompt_tokens == 140
 
 
 async def test_localisation_keeps_to_its_share_of_the_time(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from patchwright.agent.deadline import Stopped
 from patchwright.resolve.budget import Budget
 from patchwright.resolve.resolution import Plan
-from patchwright.resolve.rollouts import Rollouts, sampling
+from patchwright.resolve.rollouts import Rollouts, Turn, sampling
 from patchwright.resolve.state import ResolveState
 from patchwright.schema.events import BaselineRun, Judged, Localised, RunFinished
 from patchwright.schema.messages import Sampling, Usage
@@ -28,8 +28,8 @@ class Written:
     patch: str
     times_s: list[float] = field(default_factory=list[float])
 
-    async def __call__(self, issue: str, time_s: float, number: int) -> RunFinished:
-        self.times_s.append(time_s)
+    async def __call__(self, issue: str, turn: Turn) -> RunFinished:
+        self.times_s.append(turn.time_s)
         return RunFinished(reason="done", message="", patch=self.patch, steps=1, usage=Usage(), duration_s=0.0)
 
 
@@ -109,17 +109,18 @@ def test_no_rollout_draws_as_another_does() -> None:
 
 
 async def test_a_resolution_that_is_taken_up_goes_on_with_the_next_number() -> None:
-    numbers: list[int] = []
+    turns: list[tuple[int, int | None]] = []
 
-    async def rollout(issue: str, time_s: float, number: int) -> RunFinished:
-        numbers.append(number)
-        return RunFinished(reason="done", message="", patch="", steps=1, usage=Usage(), duration_s=0.0)
+    async def rollout(issue: str, turn: Turn) -> RunFinished:
+        turns.append((turn.number, turn.tokens))
+        usage = Usage(prompt_tokens=30, completion_tokens=10)
+        return RunFinished(reason="done", message="", patch="", steps=1, usage=usage, duration_s=0.0)
 
     state = ResolveState()
-    batches = Rollouts(rollout, None, Budget(100)).batches("", state)
+    batches = Rollouts(rollout, None, Budget(100), tokens=100).batches("", state)
     for _ in range(2):
         batch = await anext(batches)
         assert batch.sampled
         state.add(batch.sampled)
-    await anext(Rollouts(rollout, None, Budget(100)).batches("", state))
-    assert numbers == [1, 2, 3]
+    await anext(Rollouts(rollout, None, Budget(100), tokens=100).batches("", state))
+    assert turns == [(1, 100), (2, 60), (3, 20)]

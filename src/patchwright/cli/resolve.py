@@ -42,7 +42,7 @@ from patchwright.resolve.pipeline import Pipeline
 from patchwright.resolve.plan import asks
 from patchwright.resolve.propose import Proposer
 from patchwright.resolve.resolution import Plan, Resolution
-from patchwright.resolve.rollouts import Rollouts, sampling
+from patchwright.resolve.rollouts import Rollouts, Turn, sampling
 from patchwright.resolve.strategy import Strategy
 from patchwright.sandbox.disposable import temporary_copy
 from patchwright.sandbox.kinds import SandboxKind
@@ -82,6 +82,7 @@ def resolve(
     ] = None,
     candidates: Annotated[int, typer.Option(min=1, help="Different candidates at most.")] = 200,
     time_limit: Annotated[float, typer.Option(min=1, help="Seconds at most, for everything.")] = 600,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens read and written at most.")] = None,
     patch: Annotated[
         Path | None, typer.Option(help="Write the patch to this file; the work tree stays as it is.")
     ] = None,
@@ -115,7 +116,7 @@ def resolve(
     options = Options(
         issue=_issue(issue, resume),
         repo=repo,
-        plan=Plan(test_command=test_command, candidates=candidates, seed=seed, at_once=usable_cores()),
+        plan=Plan(test_command, candidates=candidates, tokens=max_tokens, seed=seed, at_once=usable_cores()),
         time_limit_s=time_limit,
         patch=patch,
         strategy=strategy or _strategy_for(settings),
@@ -162,7 +163,7 @@ async def assembled(
             strategy: Strategy = Pipeline(Proposer(policy, options.plan.seed), root, asks)
             if options.strategy == "agent":
                 run_agent = partial(rollout, engine, root, session, options, settings, stop)
-                strategy = Rollouts(run_agent, options.plan.test_command, budget)
+                strategy = Rollouts(run_agent, options.plan.test_command, budget, options.plan.tokens)
             yield Resolution(
                 policy=policy,
                 trees=trees,
@@ -184,12 +185,11 @@ async def rollout(
     settings: Settings,
     stop: asyncio.Event,
     issue: str,
-    time_s: float,
-    number: int,
+    turn: Turn,
 ) -> RunFinished:
     """One run of the agent on the issue, in a copy of the work tree that is gone afterwards. Making the copy
     counts too."""
-    ends_at = time.monotonic() + time_s
+    ends_at = time.monotonic() + turn.time_s
     profile = profile_of(settings, None)
     async with temporary_copy(root) as copy:
         if not (copy / ".git").exists():
@@ -199,8 +199,8 @@ async def rollout(
             work_tree=copy,
             files=await files_of(copy),
             test_command=options.plan.test_command if options.plan.tests_given else None,
-            profile=profile.model_copy(update={"sampling": sampling(profile.sampling, options.plan.seed, number)}),
-            limits=settings.limits.model_copy(update={"time_s": ends_at - time.monotonic()}),
+            profile=profile.model_copy(update={"sampling": sampling(profile.sampling, options.plan.seed, turn.number)}),
+            limits=settings.limits.model_copy(update={"time_s": ends_at - time.monotonic(), "tokens": turn.tokens}),
             sandbox=options.sandbox,
             permission=AllowAll(),
             stop=stop,

@@ -57,6 +57,8 @@ class Plan:
     """Whether the user named the tests. Only then does their failing show the issue."""
     candidates: int = 200
     """So many different candidates at most."""
+    tokens: int | None = None
+    """Read and written at most, those from the prefix cache included."""
     seed: int = 0
     at_once: int = 2
     """Candidates that are verified at the same time."""
@@ -102,7 +104,7 @@ class Resolution:
             async for event in self._stages(issue, state):
                 yield event
         except Stopped as stopped:
-            reason = "interrupted" if stopped.reason == "interrupted" else "time_limit"
+            reason = stopped.reason if stopped.reason in ("interrupted", "token_limit") else "time_limit"
         except PatchwrightError as error:
             reason, message = "infrastructure", f"{error}; {error.hint}" if error.hint else str(error)
         yield self._finished(state, reason, message)
@@ -236,6 +238,8 @@ class Resolution:
             yield event
         async with aclosing(self.strategy.batches(issue, state)) as batches:
             while not (state.verified or self._is_exhausted(state)):
+                if state.tokens_left(self.plan.tokens) == 0:
+                    raise Stopped("token_limit")
                 batch = await self._timed("propose", anext(batches, None))
                 if batch is None:
                     return

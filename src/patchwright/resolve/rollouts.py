@@ -23,16 +23,26 @@ _TARGET = re.compile(r"^\+\+\+ b/(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One rollout: its number, from 1, and what it may take at most."""
+
+    number: int
+    time_s: float
+    tokens: int | None
+
+
+@dataclass(frozen=True)
 class Rollouts:
-    """`rollout` runs the agent on the issue in a copy of the work tree, for so many seconds at most and as the number
-    of this rollout says (see `sampling`), and gives its last event.
+    """`rollout` runs the agent on the issue in a copy of the work tree, and gives its last event.
 
     What it changed in tests is left out: a candidate is judged by the tests as they are.
     """
 
-    rollout: Callable[[str, float, int], Awaitable[RunFinished]]
+    rollout: Callable[[str, Turn], Awaitable[RunFinished]]
     test_command: str | None
     budget: Budget
+    tokens: int | None = None
+    """For all of them."""
 
     async def batches(self, issue: str, state: ResolveState) -> AsyncGenerator[Batch]:
         """Raises Stopped when what a rollout came to could not be judged in time."""
@@ -41,13 +51,13 @@ class Rollouts:
             time_s = self.budget.before_judging_s(state.baseline.suite.duration_s if state.baseline else 0.0)
             if time_s <= 0:
                 raise Stopped("time_limit")
-            number = state.asked + 1
-            finished = await self.rollout(issue, time_s, number)
+            turn = Turn(state.asked + 1, time_s, state.tokens_left(self.tokens))
+            finished = await self.rollout(issue, turn)
             if finished.reason == "infrastructure":
                 raise EngineError(finished.message)
             patch = without_evidence(finished.patch, judging_files(self.test_command, state.tests))
             sampled = Sampled(
-                ask=number,
+                ask=turn.number,
                 asked=f"a rollout of {finished.steps} steps",
                 answers=1,
                 unusable=0 if patch else 1,

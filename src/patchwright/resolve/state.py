@@ -58,6 +58,10 @@ class ResolveState:
     def reproduction(self) -> Reproduction | None:
         return self.reproduced.reproduction if self.reproduced else None
 
+    def tokens_left(self, limit: int | None) -> int | None:
+        """None without a limit."""
+        return None if limit is None else max(0, limit - self.usage.prompt_tokens - self.usage.completion_tokens)
+
     @property
     def agreement(self) -> Agreement:
         return Agreement.of(self.reproduction, self.candidates.values(), self.verdicts, self.votes, self.searched)

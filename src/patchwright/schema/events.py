@@ -30,7 +30,7 @@ StopReason = Literal[
 """Why a run ended. `done`: the policy called finish and, where tests were given, they passed."""
 
 
-ResolveReason = Literal["done", "time_limit", "interrupted", "infrastructure"]
+ResolveReason = Literal["done", "time_limit", "token_limit", "interrupted", "infrastructure"]
 """Why a resolution ended. `done`: a candidate was verified, or there was nothing left to try with."""
 ResolveWord = Word | Literal["none"]
 """What the selected patch is worth, or that there is none."""
