@@ -7,13 +7,14 @@ from typing import Generic, TypeVar
 from pydantic import Field
 
 from patchwright.engines.installation import Installation
-from patchwright.engines.launch import ServedLaunch
-from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS
+from patchwright.engines.launch import GB, ServedLaunch
+from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS, MEMORY_SHARE
 from patchwright.engines.recipe import Recipe
 from patchwright.engines.stamp import stamps
 from patchwright.engines.starting import brought_up, engine_id
 from patchwright.engines.state import EngineFiles
 from patchwright.errors import EngineError, ModelError
+from patchwright.models.memory import machine_memory_bytes
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.record import Record
 
@@ -64,7 +65,7 @@ class ServedEngine(ABC, Generic[S, W]):
         return await brought_up(
             identifier,
             self._state_dir,
-            lambda files: self.launch(files, weights, installed),
+            lambda files: self._checked(self.launch(files, weights, installed), installed),
             self.settings.start_timeout_s,
         )
 
@@ -76,8 +77,25 @@ class ServedEngine(ABC, Generic[S, W]):
     def launch(self, files: EngineFiles, weights: W, installed: Recipe) -> ServedLaunch:
         """Raises EngineError for settings that do not suit the model."""
 
+    def _checked(self, launch: ServedLaunch, installed: Recipe) -> ServedLaunch:
+        """A GPU's memory is another, which the engine looks at itself."""
+        if installed.device == "cpu":
+            check_memory(self.model_name, launch.planned_bytes, machine_memory_bytes())
+        return launch
+
     def program(self, installed: Recipe) -> str:
         return str(self._installation.program(installed.program))
+
+
+def check_memory(model: str, planned_bytes: int, memory_bytes: int) -> None:
+    """Raises EngineError for what the machine would be killed by, or swap for ever."""
+    budget_bytes = int(memory_bytes * MEMORY_SHARE)
+    if planned_bytes > budget_bytes:
+        raise EngineError(
+            f"{model} needs {planned_bytes / GB:.1f} GB of memory; of this machine's {memory_bytes / GB:.1f} GB an "
+            f"engine may take {budget_bytes / GB:.1f}",
+            hint="take a smaller model, a shorter context, or a quantised file with `--engine llama.cpp`",
+        )
 
 
 def window(models: int, wanted: int | None) -> int:
