@@ -1,9 +1,12 @@
 """Weights that we write against those who define the formats: transformers, peft and llama.cpp."""
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
+import numpy as np
 import peft
 import pytest
 import torch
@@ -126,17 +129,57 @@ def test_without_its_vision_tower_a_model_says_the_same_to_text(
 
 
 def test_mistrals_own_format_is_stripped_as_well(tiny_devstral: Path, tmp_path: Path) -> None:
+    """With all that Mistral-Small-3.1's files hold of its sight; what is left is the text's model to the byte."""
     source, alone = tmp_path / "seeing", tiny_devstral / "mistral"
     source.mkdir()
-    for name in ("params.json", "tekken.json"):
-        (source / name).write_bytes((alone / name).read_bytes())
+    tekken, params = (json.loads((alone / name).read_bytes()) for name in ("tekken.json", "params.json"))
+    image = {"image_patch_size": 14, "max_image_size": 1540, "spatial_merge_size": 2}
+    (source / "tekken.json").write_text(json.dumps(tekken | {"image": image}))
+    (source / "params.json").write_text(json.dumps(params | {"vision_encoder": TOWER}))
     tensors = load_file(alone / "consolidated.safetensors")
-    vision = {"vision_encoder.ln_pre.weight": tensors["norm.weight"], "patch_merger.x": tensors["norm.weight"]}
-    save_file(tensors | vision, source / "consolidated.safetensors")
+    save_file(tensors | tower(params["dim"]), source / "consolidated.safetensors")
     with opened(source) as checkpoint:
         convert(checkpoint.text_only(), tmp_path / "text", "mistral", "bf16", chat_template="")
     for name in ("params.json", "tekken.json", "consolidated.safetensors"):
         assert (tmp_path / "text" / name).read_bytes() == (alone / name).read_bytes()
+
+
+TOWER = {
+    "hidden_size": 32,
+    "num_channels": 3,
+    "max_image_size": 1540,
+    "patch_size": 14,
+    "rope_theta": 10000.0,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "adapter_bias": False,
+    "mm_projector_id": "patch_merge",
+    "spatial_merge_size": 2,
+    "add_pre_mm_projector_layer_norm": True,
+    "image_token_id": 10,
+    "image_break_token_id": 12,
+    "image_end_token_id": 13,
+    "image_size": 1540,
+}
+
+
+def tower(width: int) -> dict[str, np.ndarray]:
+    """A vision tower and its projector by Mistral's names (mistral-inference's vision_encoder.py)."""
+    layer, seen, inside = "vision_encoder.transformer.layers.0", 32, 64
+    shapes = {
+        "vision_encoder.patch_conv.weight": (seen, 3, 14, 14),
+        "vision_encoder.ln_pre.weight": (seen,),
+        **{f"{layer}.attention.{name}.weight": (seen, seen) for name in ("wq", "wk", "wv", "wo")},
+        **{f"{layer}.feed_forward.{name}.weight": (inside, seen) for name in ("w1", "w3")},
+        f"{layer}.feed_forward.w2.weight": (seen, inside),
+        **{f"{layer}.{name}.weight": (seen,) for name in ("attention_norm", "ffn_norm")},
+        "pre_mm_projector_norm.weight": (seen,),
+        "patch_merger.merging_layer.weight": (seen, 4 * seen),
+        "vision_language_adapter.w_in.weight": (width, seen),
+        "vision_language_adapter.w_out.weight": (width, width),
+    }
+    return {name: np.ones(shape, ml_dtypes.bfloat16) for name, shape in shapes.items()}
 
 
 @pytest.fixture(scope="module")
