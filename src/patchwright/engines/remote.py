@@ -7,7 +7,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from patchwright.engines.providers import Window, find_window
 from patchwright.errors import EngineError
-from patchwright.schema.endpoint import Dialect, Endpoint, Rules
+from patchwright.schema.endpoint import Dialect, Endpoint, Rules, shown
 
 TIMEOUT_S = 5.0
 MISTRALS_FAMILIES = ("mistral", "devstral", "codestral", "ministral", "magistral", "mathstral", "mixtral", "pixtral")
@@ -26,6 +26,7 @@ class Remote:
 
     def __init__(self, base_url: str, model: str | None = None, api_key: SecretStr | None = None) -> None:
         self._base_url = base_url.rstrip("/")
+        self._shown = shown(self._base_url)
         self._model = model
         self._api_key = api_key
 
@@ -62,19 +63,17 @@ class Remote:
             response = await client.get(f"{self._base_url}/models")
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Unreachable(
-                f"nothing answers at {self._base_url}: {str(error).lower() or 'timed out'}",
+                f"nothing answers at {self._shown}: {str(error).lower() or 'timed out'}",
                 hint="is the server running, and is this the address of its API, such as http://127.0.0.1:8000/v1?",
             ) from error
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             problem = "refuses the key" if self._api_key else "asks for a key"
-            raise EngineError(f"{self._base_url} {problem} ({response.status_code})", hint="name it with --api-key-env")
+            raise EngineError(f"{self._shown} {problem} ({response.status_code})", hint="name it with --api-key-env")
         if response.is_server_error:
-            raise Unreachable(f"{self._base_url}/models answers {response.status_code}", hint="try again later")
+            raise Unreachable(f"{self._shown}/models answers {response.status_code}", hint="try again later")
         if not response.is_success:
-            raise EngineError(
-                f"{self._base_url}/models answers {response.status_code}", hint="most base URLs end in /v1"
-            )
-        return _parse(response, self._base_url)
+            raise EngineError(f"{self._shown}/models answers {response.status_code}", hint="most base URLs end in /v1")
+        return _parse(response, self._shown)
 
     def _choose(self, served: "list[_Model]") -> "_Model":
         named = [model for model in served if model.id == self._model or (self._model is None and len(served) == 1)]
@@ -82,7 +81,7 @@ class Remote:
             return named[0]
         names = ", ".join(sorted(model.id for model in served)) or "no model at all"
         wanted = f"does not serve {self._model}" if self._model else "serves more than one model"
-        raise EngineError(f"{self._base_url} {wanted}; it serves {names}", hint="name one of them with --model")
+        raise EngineError(f"{self._shown} {wanted}; it serves {names}", hint="name one of them with --model")
 
 
 class _Meta(BaseModel):
@@ -131,8 +130,8 @@ def _rules(model: str) -> Rules:
     return "mistral" if any(family in model.lower() for family in MISTRALS_FAMILIES) else "any"
 
 
-def _parse(response: httpx.Response, base_url: str) -> list[_Model]:
+def _parse(response: httpx.Response, address: str) -> list[_Model]:
     try:
         return _Models.model_validate_json(response.content).data
     except ValidationError as error:
-        raise EngineError(f"{base_url}/models does not answer as an OpenAI endpoint does") from error
+        raise EngineError(f"{address}/models does not answer as an OpenAI endpoint does") from error

@@ -15,6 +15,13 @@ Rules = Literal["any", "mistral"]
 answer of nothing; other templates write them down somehow."""
 
 
+def shown(address: str) -> str:
+    """The address without the name and the password in it: it goes into logs and to clients."""
+    scheme, separator, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
 class Endpoint(Record):
     """An OpenAI-compatible endpoint. `base_url` ends in /v1, as OpenAI's clients expect it."""
 
