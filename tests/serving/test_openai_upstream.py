@@ -217,6 +217,61 @@ async def test_the_engines_refusals_are_told_as_what_they_are_to_the_client(said
     assert "because" in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("said", "reason", "told", "code"),
+    [
+        (400, "the request exceeds the available context size", 400, "context_length_exceeded"),
+        (400, "This model's maximum context length is 4096 tokens", 400, "context_length_exceeded"),
+        (400, "tool context7_get has no parameters", 400, "invalid_request"),
+        (502, "bad gateway", 502, "engine_failed"),
+        (503, "no backend", 502, "engine_failed"),
+    ],
+)
+async def test_what_is_too_long_or_away_is_told_from_the_rest(said: int, reason: str, told: int, code: str) -> None:
+    async with gateway(*[status(said, {"error": {"message": reason}})] * 3) as (client, _):
+        response = await client.post(CHAT, json=BODY)
+    assert (response.status_code, response.json()["error"]["code"]) == (told, code)
+
+
+async def test_a_busy_engine_says_when_to_come_back_though_it_does_not_know() -> None:
+    for header in ("", "Retry-After: inf\r\n", "Retry-After: 30\r\n"):
+        busy = status(429, {"error": {"message": "later"}}, header)
+        async with gateway(*[busy] * 3) as (client, _):
+            response = await client.post(CHAT, json=BODY)
+        assert (response.status_code, response.json()["error"]["code"]) == (429, "queue_full")
+        assert response.headers["Retry-After"] == ("30" if "30" in header else "10")
+
+
+async def test_the_password_of_an_upstream_stays_here() -> None:
+    async with serving(*[status(400, {"error": {"message": "because"}})] * 2) as engine:
+
+        async def connect() -> Endpoint:
+            found = await engine.connect()
+            return found.model_copy(update={"base_url": found.base_url.replace("://", "://me:hunter2@")})
+
+        async with Connection.opened(connect) as connection, served(gateway_for(OpenAIUpstream(connection))) as client:
+            refused = (await client.post(CHAT, json=BODY)).json()["error"]["message"]
+    assert "answered 400: because" in refused
+    assert "hunter2" not in refused + str(connection.gone("it broke"))
+
+
+async def test_a_named_tool_is_the_only_one_that_llama_cpp_is_offered() -> None:
+    """It takes a name for "auto"."""
+    other = {"type": "function", "function": {"name": "rm", "parameters": {"type": "object"}}}
+    named = {"type": "function", "function": {"name": "ls"}}
+    async with serving(stream(call_piece(0, "c1", "ls", "{}"), CALLED)) as engine:
+
+        async def connect() -> Endpoint:
+            return (await engine.connect()).model_copy(update={"tokenizes": True})
+
+        async with Connection.opened(connect) as connection, served(gateway_for(OpenAIUpstream(connection))) as client:
+            answer = await client.post(CHAT, json=BODY | {"tools": [other, *TOOLS], "tool_choice": named})
+    assert answer.status_code == 200, answer.text
+    (sent,) = engine.bodies
+    assert sent["tools"] == TOOLS
+    assert (sent["tool_choice"], sent["parallel_tool_calls"]) == ("required", False)
+
+
 async def test_text_completions_add_up() -> None:
     def piece(text: str, reason: str | None = None) -> dict[str, Any]:
         return {"choices": [{"index": 0, "text": text, "finish_reason": reason}]}
@@ -239,6 +294,10 @@ async def test_text_completions_add_up() -> None:
         (b'{"messages": [{"role": "user", "content": "x"}], "n": 0}', "greater than"),
         (b'{"messages": [{"role": "user", "content": "x"}], "n": 5}', "n is from 1 to 4"),
         (b'{"messages": [{"role": "user", "content": "x"}], "tool_choice": "required"}', "there are no tools"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "n_cmpl": 4}', "n_cmpl is not taken here"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "top_k": 1e400}', "too large"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "a": [{"b": -1e999}]}', "too large"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "stop": "' + b"x" * 1001 + b'"}', "at most 1000"),
         (b'{"messages": ' + b"[" * 100_000 + b"}", "too deeply"),
         (b'{"a": ' * 300 + b"1" + b"}" * 300, "too deeply"),
     ],

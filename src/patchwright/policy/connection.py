@@ -1,5 +1,6 @@
 """The connection to an endpoint: found again when it was lost, retried while that can help, its refusals explained."""
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
@@ -10,7 +11,7 @@ from httpx_sse import EventSource, SSEError
 from pydantic import BaseModel, ValidationError
 
 from patchwright.errors import EngineError
-from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.endpoint import Endpoint, shown
 from patchwright.schema.messages import Json
 
 Connect = Callable[[], Awaitable[Endpoint]]
@@ -105,7 +106,7 @@ class Connection:
         self._lost = True
         text = str(reason) or type(reason).__name__
         return EngineGone(
-            f"{self.endpoint.base_url} stopped answering: {text.lower()}",
+            f"{shown(self.endpoint.base_url)} stopped answering: {text.lower()}",
             hint="`patchwright engine logs` shows what the embedded engine said last",
         )
 
@@ -165,18 +166,20 @@ class EngineFailed(EngineError):
 
 
 class EngineRefused(EngineError):
-    """The endpoint answered with an error. `status` is HTTP's."""
+    """The endpoint answered with an error. `status` is HTTP's, `reason` the endpoint's own words."""
 
-    def __init__(self, message: str, status: int, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, status: int, reason: str = "", *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.reason = reason
 
 
 class EngineBusy(EngineError):
-    """The endpoint answered that it can't serve now."""
+    """The endpoint answered that it can't serve now. `status` is HTTP's: 429, or what a proxy says for it."""
 
-    def __init__(self, message: str, retry_after_s: float | None) -> None:
+    def __init__(self, message: str, status: int, retry_after_s: float | None) -> None:
         super().__init__(message, hint="try again later, or use another endpoint")
+        self.status = status
         self.retry_after_s = retry_after_s
 
 
@@ -200,15 +203,15 @@ def _is_passing(error: Exception) -> bool | float:
 
 
 def _refusal(response: httpx.Response) -> EngineError:
-    message = f"{response.url} answered {response.status_code}: {_reason(response)}"
+    message = f"{shown(str(response.url))} answered {response.status_code}: {_reason(response)}"
     match response.status_code:
         case 401 | 403:
             hint = "name the variable that holds the key with --api-key-env"
             return EngineRefused(message, response.status_code, hint=hint)
         case 429 | 502 | 503 | 504:
-            return EngineBusy(message, _retry_after_s(response))
+            return EngineBusy(message, response.status_code, _retry_after_s(response))
         case status:
-            return EngineRefused(message, status)
+            return EngineRefused(message, status, _reason(response))
 
 
 class _ErrorBody(BaseModel):
@@ -228,6 +231,7 @@ def _reason(response: httpx.Response) -> str:
 
 def _retry_after_s(response: httpx.Response) -> float | None:
     try:
-        return float(response.headers["Retry-After"])
+        wait_s = float(response.headers["Retry-After"])
     except (KeyError, ValueError):
         return None
+    return wait_s if math.isfinite(wait_s) else None

@@ -80,7 +80,7 @@ def _model_routes(gateway: Gateway) -> APIRouter:
 
     @routes.get("/models/{name:path}", responses=_errors(404))
     async def model(name: str, owner: Owner) -> Json:
-        gateway.check_model(name)
+        gateway.check_model(name or "(without a name)")
         return _model(gateway, name)
 
     @routes.post("/chat/completions", responses=_errors(400, 404, 413, 429, 502, 503))

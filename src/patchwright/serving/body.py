@@ -3,11 +3,12 @@
 The shapes are OpenAI's: https://platform.openai.com/docs/api-reference/chat/create
 """
 
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 MOST_STOPS = 16
+LONGEST_STOP = 1000
 MOST_TOOLS = 512
 MOST_LOGPROBS = 20
 
@@ -101,6 +102,11 @@ class StreamOptions(Part):
     include_usage: bool = False
 
 
+_OTHER_NS = ("n_cmpl", "best_of", "use_beam_search")
+"""llama.cpp's own name for n, and vLLM's ways to have more answers made than are given."""
+StopString = Annotated[str, Field(max_length=LONGEST_STOP)]
+
+
 class Asked(Part):
     """What both kinds of completion are asked for with."""
 
@@ -113,7 +119,15 @@ class Asked(Part):
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
-    stop: str | Annotated[list[str], Field(max_length=MOST_STOPS)] | None = None
+    stop: StopString | Annotated[list[StopString], Field(max_length=MOST_STOPS)] | None = None
+
+    @model_validator(mode="after")
+    def _asks_for_more_in_one_way(self) -> Self:
+        """What engines would take for `n`, or for work that nobody has counted."""
+        for name in _OTHER_NS:
+            if (self.model_extra or {}).get(name) not in (None, False, 1):
+                raise ValueError(f"{name} is not taken here: several answers are asked for with n")
+        return self
 
     @property
     def answers(self) -> int:
@@ -153,7 +167,8 @@ class ChatBody(Asked):
 
     @property
     def stops(self) -> tuple[str, ...]:
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        named = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        return tuple(filter(None, named))
 
 
 class TextBody(Asked):

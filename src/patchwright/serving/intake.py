@@ -1,11 +1,13 @@
 """What stands before the routes: who may not ask is refused before anything of the body is read, bodies that are too
 large or too deep are refused, requests are counted."""
 
+import math
 import time
 from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request
+from pydantic import JsonValue
 from pydantic_core import from_json
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -101,10 +103,25 @@ def _check_json(body: bytes) -> None:
     """Python's own parser takes what cannot be passed on: halves of characters, NaN, any depth. Raises Problem."""
     try:
         if body:
-            from_json(body, allow_inf_nan=False)
+            _check_numbers(from_json(body, allow_inf_nan=False))
     except ValueError as error:
         deep = _TOO_DEEP in str(error)
         raise Problem(INVALID, "the body is nested too deeply" if deep else f"the body is no JSON: {error}") from None
+
+
+def _check_numbers(value: JsonValue) -> None:
+    """1e400 is JSON, and no number that can be passed on. Raises Problem."""
+    match value:
+        case float() if math.isinf(value):
+            raise Problem(INVALID, "the body holds a number that is too large")
+        case dict():
+            for each in value.values():
+                _check_numbers(each)
+        case list():
+            for each in value:
+                _check_numbers(each)
+        case _:
+            pass
 
 
 def _route(scope: Scope) -> str:

@@ -94,6 +94,8 @@ class MistralUpstream:
             asked["n_probs"] = max(1, body.top_logprobs or 0)
         if rules:
             asked["grammar"] = rules
+        if answering.tools and body.stops:
+            asked["timings_per_token"] = True  # for the usage of an answer that is ended before llama.cpp does
         if not answering.tools:
             asked["logit_bias"] = [[self._tokens.tool_calls, False]]
         return asked

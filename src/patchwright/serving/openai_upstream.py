@@ -1,6 +1,7 @@
 """An engine that renders conversations and reads calls by itself: its own chat completions, passed on."""
 
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, suppress
 
@@ -12,7 +13,7 @@ from patchwright.errors import ConversationError, EngineError
 from patchwright.policy.connection import Connection, EngineBusy, EngineFailed, EngineRefused
 from patchwright.policy.dialect import in_mistrals_dialect
 from patchwright.schema.messages import Json, ToolCall
-from patchwright.serving.body import ChatBody
+from patchwright.serving.body import ChatBody, NamedChoice
 from patchwright.serving.conversation import is_plain, request_of
 from patchwright.serving.problems import BUSY, ENGINE, INVALID, NO_MODEL, TOO_LONG, UNAVAILABLE, Problem
 
@@ -21,6 +22,8 @@ _TEXT = "/v1/completions"
 _DONE = "[DONE]"
 _NO_ROOM = "Context size has been exceeded"
 """What llama.cpp says when conversations that share a window do not fit into it together."""
+_NO_WINDOW = re.compile(r"context[ _](length|size|window)|exceeds? the (available )?context", re.IGNORECASE)
+"""What llama.cpp, vLLM and others say of a conversation that is too long."""
 RETRY_S = 10.0
 _CLIENTS_FAULT = ("is not supported", "Failed to parse")
 """In what llama.cpp answers with 500: pictures that the model cannot see, messages that its template cannot write."""
@@ -45,6 +48,8 @@ class OpenAIUpstream:
 
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
         asked = body.model_dump(exclude_unset=True, by_alias=True) | {"messages": self._messages(body)}
+        if self._connection.endpoint.tokenizes and isinstance(body.tool_choice, NamedChoice):
+            asked |= _only(asked["tools"], body.tool_choice.function.name)
         async with aclosing(self._chunks(_CHAT, asked)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -94,6 +99,12 @@ class OpenAIUpstream:
         return _as_events(await self._connection.post(route, asked))
 
 
+def _only(tools: list[Json], name: str) -> Json:
+    """A named tool as llama.cpp takes it, which knows no names, and takes them for "auto"."""
+    named = [tool for tool in tools if tool["function"]["name"] == name]
+    return {"tools": named, "tool_choice": "required", "parallel_tool_calls": False}
+
+
 def _call(call: Json) -> ToolCall:
     return ToolCall(id=call["id"], name=call["function"]["name"], arguments=call["function"].get("arguments", ""))
 
@@ -120,15 +131,15 @@ def problem_of(error: EngineError) -> Problem:
         case _ if _NO_ROOM in str(error):
             message = "the engine's memory is taken by other conversations; try again later"
             return Problem(BUSY, message, retry_after_s=RETRY_S)
-        case EngineRefused(status=400) if "context" in str(error):
+        case EngineRefused(status=400) if _NO_WINDOW.search(error.reason):
             return Problem(TOO_LONG, str(error))
         case EngineRefused(status=status) if 400 <= status < 500 and status not in {401, 403}:
             return Problem(INVALID, str(error))
         case EngineRefused() if any(words in str(error) for words in _CLIENTS_FAULT):
             return Problem(INVALID, str(error))
-        case EngineBusy():
-            return Problem(BUSY, str(error), retry_after_s=error.retry_after_s)
-        case EngineRefused() | EngineFailed():
+        case EngineBusy(status=429):
+            return Problem(BUSY, str(error), retry_after_s=error.retry_after_s or RETRY_S)
+        case EngineRefused() | EngineFailed() | EngineBusy():
             return Problem(ENGINE, str(error))
         case _:
             return Problem(UNAVAILABLE, str(error))

@@ -34,4 +34,4 @@ class Stops:
 
 def _begun(text: str, stop: str) -> int:
     """How much of the stop string the text ends with."""
-    return next((length for length in range(len(stop) - 1, 0, -1) if text.endswith(stop[:length])), 0)
+    return next((length for length in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:length])), 0)
