@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from starlette.datastructures import Headers
 
-from patchwright.serving.guard import LOOPBACK, NOBODY, Guard
-from patchwright.serving.keys import KeyStore
+from patchwright.serving.guard import LOOPBACK, Guard
+from patchwright.serving.keys import NOBODY, KeyStore
 from patchwright.serving.problems import Problem
 
 
@@ -26,6 +26,14 @@ def test_programs_on_this_machine_may_ask(keys: KeyStore, host: str) -> None:
 def test_a_name_that_was_made_to_point_here_is_refused(keys: KeyStore, host: str) -> None:
     with pytest.raises(Problem, match="not known as"):
         Guard(keys, LOOPBACK).check_place(Headers({"host": host}))
+
+
+@pytest.mark.parametrize(
+    ("named", "host"),
+    [("GPU-Box", "gpu-box:8000"), ("gpu-box:8000", "GPU-BOX"), ("[::2]", "[::2]:8000"), ("::2", "[::2]")],
+)
+def test_a_name_is_known_however_it_is_written(keys: KeyStore, named: str, host: str) -> None:
+    Guard(keys, [named]).check_place(Headers({"host": host}))
 
 
 def test_pages_are_refused_unless_they_are_named(keys: KeyStore) -> None:

@@ -34,7 +34,7 @@ def test_the_file_holds_no_key_and_is_for_its_owner(path: Path) -> None:
 def test_a_name_is_given_once(path: Path) -> None:
     store = KeyStore(path)
     store.create("ada")
-    for name in ("ada", "", "  ", "a\nb"):
+    for name in ("ada", "", "  ", "a\nb", "anybody"):
         with pytest.raises(ConfigError):
             store.create(name)
     with pytest.raises(ConfigError, match="no key named bob"):

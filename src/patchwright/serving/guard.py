@@ -10,12 +10,10 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 
 from patchwright.errors import ConfigError
-from patchwright.serving.keys import KeyStore
+from patchwright.serving.keys import NOBODY, KeyStore
 from patchwright.serving.problems import FORBIDDEN, NO_KEY, UNAVAILABLE, Problem
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-NOBODY = "anybody"
-"""The owner of requests where no key is asked for."""
 
 
 class Guard:
@@ -30,7 +28,7 @@ class Guard:
     ) -> None:
         self._keys = keys
         self._required = required
-        self._hosts = frozenset(hosts)
+        self._hosts = frozenset(map(_plain, hosts))
         self.origins = sorted({origin.rstrip("/") for origin in origins})
 
     def check_place(self, headers: Headers) -> None:
@@ -60,6 +58,11 @@ class Guard:
         if name is None:
             raise Problem(NO_KEY, "the key is not one of this server's" if secret else "this server asks for a key")
         return name
+
+
+def _plain(name: str) -> str:
+    """A name as `urlsplit` gives it: in small letters, without a port."""
+    return _host_of(f"//[{name}]" if name.count(":") > 1 and not name.startswith("[") else f"//{name}")
 
 
 def _host_of(address: str) -> str:

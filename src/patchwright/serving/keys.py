@@ -18,6 +18,8 @@ from patchwright.errors import ConfigError
 from patchwright.lock import locked
 from patchwright.schema.record import Record
 
+NOBODY = "anybody"
+"""The owner of requests where no key is asked for."""
 PREFIX = "pw-"
 
 
@@ -68,6 +70,8 @@ class KeyStore:
         """The new key: shown once, and kept nowhere. Raises ConfigError when the name is taken, or none."""
         if not name.strip() or not name.isprintable():
             raise ConfigError("a key needs a name", hint="`patchwright keys create NAME`")
+        if name == NOBODY:
+            raise ConfigError(f"{name} is what who has no key is called", hint="take another name")
         secret = PREFIX + secrets.token_urlsafe(32)
         with self._locked():
             keys = self.keys()

@@ -11,7 +11,7 @@ from patchwright.models.adapter_files import files_of, is_adapter
 from patchwright.policy.connection import Connection
 from patchwright.schema.messages import Json
 from patchwright.serving.adapters import entry
-from patchwright.serving.guard import NOBODY
+from patchwright.serving.keys import NOBODY
 from patchwright.serving.openai_upstream import problem_of
 from patchwright.serving.problems import BUSY, FORBIDDEN, INVALID, NO_MODEL, Problem
 from patchwright.serving.queue import FairQueue, QueueFull
