@@ -193,16 +193,18 @@ class Balanced:
         self._metrics.failed(backend.name)
         backend.circuit.failed(gone=problem.kind is UNAVAILABLE)
         running = self._recoveries.get(backend.name)
-        if backend.is_set_aside and (running is None or running.done()):
+        if not backend.is_set_aside:
+            return
+        self._tell_slots()
+        if running is None or running.done():
             logger.warning("%s is set aside until it answers: %s", backend.name, problem)
             self._recoveries[backend.name] = asyncio.create_task(self._recovered(backend))
-            self._tell_slots()
 
     async def _recovered(self, backend: "Backend") -> None:
         """Probes it until it answers; it is used again then."""
         while backend.is_set_aside:
             await asyncio.sleep(backend.circuit.pause_s)
-            backend.circuit.probed(answers=await backend.upstream.ready())
+            backend.circuit.probed(answers=await _answers(backend))
         logger.warning("%s answers again", backend.name)
 
     def _tell_slots(self) -> None:
@@ -215,6 +217,15 @@ class Balanced:
         for each in self._recoveries.values():
             each.cancel()
         await asyncio.gather(*self._recoveries.values(), return_exceptions=True)
+
+
+async def _answers(backend: "Backend") -> bool:
+    """Of one that has to be started, nobody knows what can go wrong: a full disk, too many open files."""
+    try:
+        return await backend.upstream.ready()
+    except Exception:
+        logger.exception("%s cannot be asked whether it is there", backend.name)
+        return False
 
 
 class Backend:

@@ -68,9 +68,14 @@ def _said(schema: Schema | None) -> str:
 def _json(schema: Schema, what: str, *, lenient: bool) -> str:
     """lenient: keywords that no grammar can hold to are taken for hints."""
     text = json.dumps({**schema, "x-guidance": {**_SPACING, "lenient": lenient}})
-    if problem := _problem(text):
+    check = _problem if len(text) <= _CACHED_CHARS else _problem.__wrapped__
+    if problem := check(text):
         raise ConversationError(f"{what} cannot be held to: {problem}")
     return f"%json {text}"
+
+
+_CACHED_CHARS = 65_536
+"""Schemas that are longer are checked each time: kept, a few hundred of them would fill the memory."""
 
 
 @lru_cache(maxsize=256)
