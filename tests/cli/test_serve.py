@@ -72,6 +72,25 @@ def test_it_serves_until_it_is_told_to_stop(
         assert process.wait(20) == 0
 
 
+@pytest.mark.parametrize(("tokens", "end"), [(150, "data: [DONE]"), (100_000, "the server is ending")])
+def test_a_stream_that_is_open_when_it_ends_comes_to_its_end_or_to_an_error(
+    environment: dict[str, str], tiny_devstral: Path, tokens: int, end: str
+) -> None:
+    environment |= {"PATCHWRIGHT_LLAMA_CPP__CONTEXT_TOKENS": "8192", "PATCHWRIGHT_LLAMA_CPP__THREADS": "1"}
+    body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True, "max_tokens": tokens, "seed": 1}
+    body |= {"logit_bias": {"2": -100}, "temperature": 1.0}
+    with (
+        serving(environment, tiny_devstral / "tiny.gguf") as (url, process),
+        httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=60) as response,
+    ):
+        lines = response.iter_lines()
+        next(lines)
+        process.send_signal(signal.SIGTERM)
+        said = [line for line in lines if line]
+        assert process.wait(20) == 0
+    assert any(end in line for line in said[-2:]), said[-3:]
+
+
 def test_a_network_is_served_with_keys_only(environment: dict[str, str], tiny_devstral: Path) -> None:
     model = tiny_devstral / "tiny.gguf"
     refused = patchwright(environment, "serve", "--model", str(model), "--host", "0.0.0.0")

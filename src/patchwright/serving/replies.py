@@ -13,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from patchwright.schema.messages import Json
-from patchwright.serving.problems import ENGINE, Problem
+from patchwright.serving.problems import ENGINE, UNAVAILABLE, Problem
 
 T = TypeVar("T")
 
 PING_S = 15
 """Between two comments in a stream."""
+ENDING_S = 8.0
+"""For streams that are open when the server is told to end."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +72,13 @@ async def streamed(request: Request, chunks: AsyncGenerator[Json], wording: Word
     except BaseException:
         await _given_up(first, chunks)
         raise
-    return EventSourceResponse(_events(first, chunks, wording), ping=PING_S)
+    ending = anyio.Event()
+    return EventSourceResponse(
+        _events(first, chunks, wording, ending),
+        ping=PING_S,
+        shutdown_event=ending,
+        shutdown_grace_period=ENDING_S + 1,
+    )
 
 
 async def whole(request: Request, chunks: AsyncGenerator[Json], wording: Wording) -> Response:
@@ -107,26 +115,26 @@ async def _gone(request: Request) -> None:
 
 
 async def _events(
-    first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json], wording: Wording
+    first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json], wording: Wording, ending: anyio.Event
 ) -> AsyncIterator[bytes]:
     try:
-        async for event in _told(first, chunks, wording):
-            yield _event(event)
+        async with aclosing(_told(_all(first, chunks, ending), wording)) as events:
+            async for event in events:
+                yield _event(event)
         if wording.last is not None:
             yield wording.last
     finally:
         await _given_up(first, chunks)
 
 
-async def _told(
-    first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json], wording: Wording
-) -> AsyncIterator[Json]:
+async def _told(chunks: AsyncGenerator[Json], wording: Wording) -> AsyncGenerator[Json]:
     try:
         for event in wording.begin():
             yield event
-        async for chunk in _all(first, chunks):
-            for event in wording.add(chunk):
-                yield event
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                for event in wording.add(chunk):
+                    yield event
         for event in wording.end():
             yield event
     except Exception as error:
@@ -135,12 +143,32 @@ async def _told(
             yield event
 
 
-async def _all(first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json]) -> AsyncIterator[Json]:
-    await asyncio.wait({first})  # which a client that leaves ends without cancelling it in the middle of its clean-up
-    chunk = first.result()
-    while chunk is not None:
-        yield chunk
-        chunk = await anext(chunks, None)
+async def _all(
+    first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json], ending: anyio.Event
+) -> AsyncGenerator[Json]:
+    """Raises Problem when the server ends before they do."""
+    following, ended = first, asyncio.ensure_future(_ended(ending))
+    try:
+        while True:
+            await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                raise Problem(UNAVAILABLE, "the server is ending")
+            chunk = following.result()
+            if chunk is None:
+                return
+            yield chunk
+            following = asyncio.ensure_future(anext(chunks, None))
+    finally:
+        # A client that leaves ends the waiting; what is waited for is cancelled here, and its clean-up is not.
+        with anyio.CancelScope(shield=True):
+            ended.cancel()
+            following.cancel()
+            await asyncio.wait({following, ended})
+
+
+async def _ended(ending: anyio.Event) -> None:
+    await ending.wait()
+    await asyncio.sleep(ENDING_S)
 
 
 async def _given_up(first: "asyncio.Future[Json | None]", chunks: AsyncGenerator[Json]) -> None:
