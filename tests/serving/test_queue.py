@@ -22,6 +22,11 @@ class Work:
         self._tasks[name] = asyncio.create_task(self._run(name, answers))
         await settled()
 
+    async def refused(self, name: str) -> None:
+        if name not in self._tasks:
+            await self.ask(name)
+        await asyncio.wait_for(self._tasks[name], 1)
+
     async def end(self, name: str) -> None:
         self._end[name].set()
         await self._tasks[name]
@@ -52,6 +57,26 @@ async def test_as_many_run_as_there_are_slots() -> None:
     assert (work.admitted, work.queue.running, work.queue.waiting) == (["a1", "a2", "a3"], 2, 0)
 
 
+async def test_who_has_most_gives_up_its_newest_place_to_who_has_fewer() -> None:
+    work = Work(FairQueue(slots=2, waiting=2))
+    for name in ("a1", "a2", "a3", "a4"):
+        await work.ask(name)
+    with pytest.raises(QueueFull):
+        await work.refused("a5")
+    await work.ask("b1")
+    with pytest.raises(QueueFull):
+        await work.refused("a4")
+    assert (work.queue.running, work.queue.waiting) == (2, 2)
+    with pytest.raises(QueueFull):  # nor is b1 turned out again by who has more
+        await work.refused("a6")
+    await work.end("a1")
+    await work.end("a2")
+    assert work.admitted == ["a1", "a2", "a3", "b1"]
+    await work.end("a3")
+    await work.end("b1")
+    assert (work.queue.running, work.queue.waiting) == (0, 0)
+
+
 async def test_owners_take_turns() -> None:
     """Who asks a lot does not keep others waiting."""
     work = Work(FairQueue(slots=1, waiting=9))
@@ -65,13 +90,13 @@ async def test_owners_take_turns() -> None:
 async def test_who_finds_the_queue_full_is_told_when_to_come_back() -> None:
     work = Work(FairQueue(slots=1, waiting=1))
     await work.ask("a1")
-    await work.ask("a2")
+    await work.ask("b1")
     with pytest.raises(QueueFull) as full:
-        async with work.queue.place("b", 1):
+        async with work.queue.place("c", 1):
             pass
     assert full.value.retry_after_s > 0
     await work.end("a1")
-    assert work.admitted == ["a1", "a2"]
+    assert work.admitted == ["a1", "b1"]
 
 
 async def test_who_leaves_while_waiting_is_passed_over() -> None:

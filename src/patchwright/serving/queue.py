@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -22,7 +22,8 @@ class QueueFull(Exception):
 class FairQueue:
     """Lets requests for up to `slots` answers run at once, and up to `waiting` others wait.
 
-    Owners take turns: of those who wait, each gets one request through before any gets a second.
+    Owners take turns: of those who wait, each gets one request through before any gets a second. When all places are
+    taken, who has most gives up the newest to who has fewer.
     """
 
     def __init__(self, slots: int, waiting: int) -> None:
@@ -30,6 +31,8 @@ class FairQueue:
         self._most_waiting = waiting
         self._free = slots
         self._waiting: OrderedDict[str, deque[_Place]] = OrderedDict()
+        self._of: Counter[str] = Counter()
+        """By owner, what runs and waits."""
         self._mean_s = FIRST_GUESS_S
 
     @property
@@ -50,31 +53,48 @@ class FairQueue:
 
     @asynccontextmanager
     async def place(self, owner: str, answers: int) -> AsyncGenerator[None]:
-        """Held while a request for so many answers, `slots` at most, runs. Raises QueueFull at once."""
-        await self._admitted(owner, answers)
-        started = time.monotonic()
+        """Held while a request for so many answers, `slots` at most, runs. Raises QueueFull, at once or when somebody
+        else is to have the place in the queue."""
+        self._of[owner] += 1
         try:
-            yield
+            await self._admitted(owner, answers)
+            started = time.monotonic()
+            try:
+                yield
+            finally:
+                self._mean_s += SMOOTHING * (time.monotonic() - started - self._mean_s)
+                self._release(answers)
         finally:
-            self._mean_s += SMOOTHING * (time.monotonic() - started - self._mean_s)
-            self._release(answers)
+            self._of[owner] -= 1
+            self._of += Counter()  # forgets who has nothing
 
     async def _admitted(self, owner: str, answers: int) -> None:
         if not self._waiting and answers <= self._free:
             self._free -= answers
             return
         if self.waiting >= self._most_waiting:
-            raise QueueFull(self._mean_s * (1 + self.waiting / self.slots))
+            self._make_room(owner)
         place = _Place(answers)
         self._waiting.setdefault(owner, deque()).append(place)
         try:
             await place.admitted
         except asyncio.CancelledError:
-            if place.admitted.done() and not place.admitted.cancelled():
+            if place.admitted.done() and not place.admitted.cancelled() and not place.admitted.exception():
                 self._release(answers)
             else:
                 self._leave(owner, place)
             raise
+
+    def _make_room(self, owner: str) -> None:
+        """Raises QueueFull when nobody has more than the owner, this request counted."""
+        full = QueueFull(self._mean_s * (1 + self.waiting / self.slots))
+        most = max(self._waiting, key=self._of.__getitem__, default=owner)
+        if self._of[most] <= self._of[owner]:
+            raise full
+        newest = self._waiting[most].pop()
+        self._forget_if_empty(most)
+        if not newest.admitted.done():
+            newest.admitted.set_exception(full)
 
     def _release(self, answers: int) -> None:
         self._free += answers
