@@ -183,6 +183,47 @@ async def test_the_queue_has_the_slots_of_those_that_work(caplog: pytest.LogCapt
         assert told == [4, 8]
 
 
+async def test_the_queue_is_told_whenever_one_is_set_aside_and_probes_go_on_whatever_they_meet(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    may_be_asked = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        servers = {name: await stack.enter_async_context(openai_server()) for name in "ab"}
+        upstreams = {
+            name: OpenAIUpstream(await stack.enter_async_context(Connection.opened(server.connect)))
+            for name, server in servers.items()
+        }
+        ready = upstreams["a"].ready
+
+        async def start() -> bool:
+            if not may_be_asked.is_set():
+                raise OSError(28, "No space left on device")
+            return await ready()
+
+        monkeypatch.setattr(upstreams["a"], "ready", start)
+        opened = Balanced.opened(upstreams, 4, CollectorRegistry(), first_pause_s=PAUSE_S, on_slots=told.append)
+        balanced = await stack.enter_async_context(opened)
+
+        async def answered(text: str) -> None:
+            body = ChatBody.model_validate({"messages": [{"role": "user", "content": text}]})
+            assert [chunk async for chunk in balanced.chat(body)]
+
+        servers["a"].broken = CLOSED
+        await answered("one")
+        await until(lambda: "a cannot be asked whether it is there" in caplog.text)
+        servers["a"].broken, servers["b"].broken = None, CLOSED
+        await answered("two")  # by the one that was set aside, since the other fails
+        assert told[-2:] == [4, 4]
+        servers["a"].broken, servers["b"].broken = CLOSED, None
+        await until(lambda: "b answers again" in caplog.text)
+        await answered("three")
+        assert told[-1] == 4
+        servers["a"].broken = None
+        may_be_asked.set()
+        await until(lambda: "a answers again" in caplog.text)
+
+
 async def test_one_that_answers_and_fails_again_and_again_is_set_aside() -> None:
     async with two_servers() as (client, a, _):
         a.broken = status(500, {"error": {"message": "x"}})
