@@ -22,6 +22,8 @@ from tests.serving.served import gateway_for, served
 CHAT = "/v1/chat/completions"
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
 TOOLS = [{"type": "function", "function": {"name": "ls", "parameters": {"type": "object"}}}]
+FLAT_TOOL = {"type": "function", "name": "ls", "parameters": {"type": "object"}}
+"""The same as the Responses API has it."""
 END = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 CALLED = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
 USAGE = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}}
@@ -423,3 +425,31 @@ async def test_what_python_would_take_for_json_and_no_engine_would_is_refused() 
             response = await client.post(CHAT, content=body, headers={"Content-Type": "application/json"})
             assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_request")
     assert engine.bodies == []
+
+
+async def test_calls_without_an_index_are_told_apart_by_their_ids() -> None:
+    pieces = [
+        call_piece(None, "a", "ls", '{"path"'),
+        call_piece(None, None, None, ': "x"}'),
+        call_piece(None, "b", "ls", "{"),
+        call_piece(None, "b", None, "}"),
+    ]
+    del pieces[1]["choices"][0]["delta"]["tool_calls"][0]["index"]
+    async with gateway(stream(*pieces, CALLED)) as (client, _):
+        whole = (await client.post(CHAT, json=BODY | {"tools": TOOLS})).json()
+        streamed = (await client.post(CHAT, json=BODY | {"tools": TOOLS, "stream": True})).text
+        response = (await client.post("/v1/responses", json={"input": "Hi", "tools": [FLAT_TOOL]})).json()
+    calls = whole["choices"][0]["message"]["tool_calls"]
+    assert [(call["id"], call["function"]["arguments"]) for call in calls] == [("a", '{"path": "x"}'), ("b", "{}")]
+    assert [call["arguments"] for call in response["output"]] == ['{"path": "x"}', "{}"]
+    chunks = [json.loads(line[6:]) for line in streamed.splitlines() if line.startswith("data: {")]
+    numbers = [call["index"] for chunk in chunks for call in chunk["choices"][0]["delta"].get("tool_calls", ())]
+    assert numbers == [0, 0, 1, 1]
+
+
+async def test_a_failure_that_nobody_has_thought_of_is_counted_as_it_was_answered() -> None:
+    async with gateway(stream({"choices": [7]})) as (client, _):
+        response = await client.post(CHAT, json=BODY)
+        metrics = (await client.get("/metrics")).text
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "engine_failed")
+    assert f'patchwright_requests_total{{route="{CHAT}",status="502"}} 1.0' in metrics

@@ -21,7 +21,7 @@ from patchwright.serving.gateway import Gateway
 from patchwright.serving.guard import Guard
 from patchwright.serving.intake import Intake, Owner, refusal
 from patchwright.serving.problems import INVALID, UNAVAILABLE, Kind, Problem
-from patchwright.serving.replies import ClientGone, Wording, streamed, unexpected, whole
+from patchwright.serving.replies import ClientGone, Wording, streamed, whole
 from patchwright.serving.responses_body import ResponsesBody
 from patchwright.serving.responses_chat import chat_of
 from patchwright.serving.responses_wording import ResponsesWording, to_its_limit
@@ -38,7 +38,6 @@ def gateway_app(gateway: Gateway, guard: Guard, adapters: Adapters | None = None
         app.include_router(adapter_routes(adapters), responses=_errors(400, 401, 403, 404, 429))
     app.add_exception_handler(Problem, _refused)
     app.add_exception_handler(ClientGone, _gone)
-    app.add_exception_handler(Exception, _unexpected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_middleware(Intake, guard=guard, metrics=gateway.metrics, most_bytes=gateway.limits.body_bytes)
@@ -133,10 +132,6 @@ async def _refused(_request: Request, problem: Exception) -> Response:
 async def _gone(_request: Request, _error: Exception) -> Response:
     """Nobody reads it; the status, which is nginx's, is for the counts."""
     return Response(status_code=499)
-
-
-async def _unexpected(_request: Request, error: Exception) -> Response:
-    return refusal(unexpected(error))
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

@@ -1,5 +1,5 @@
 """What stands before the routes: who may not ask is refused before anything of the body is read, bodies that are too
-large or too deep are refused, requests are counted."""
+large or too deep are refused, requests are counted with the status that they were answered with."""
 
 import math
 import time
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from patchwright.serving.guard import Guard
 from patchwright.serving.metrics import Metrics
 from patchwright.serving.problems import INVALID, TOO_LARGE, Problem
+from patchwright.serving.replies import unexpected
 
 KEYED = "/v1/"
 """What the paths begin with that a key is asked for; the others are for who watches the server."""
@@ -44,7 +45,8 @@ class Intake:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.monotonic(), 500
+        started = time.monotonic()
+        status: int | None = None
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -54,8 +56,12 @@ class Intake:
 
         try:
             await self._taken_in(scope, receive, watched)
+        except Exception as error:
+            if status is not None:
+                raise
+            await refusal(unexpected(error))(scope, receive, watched)
         finally:
-            self._metrics.ended(_route(scope), status, time.monotonic() - started)
+            self._metrics.ended(_route(scope), status or 500, time.monotonic() - started)
 
     async def _taken_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

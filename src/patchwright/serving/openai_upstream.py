@@ -75,12 +75,13 @@ class OpenAIUpstream:
 
     async def _chunks(self, route: str, body: Json) -> AsyncGenerator[Json]:
         body = body | {"model": self.model} | choosing(self._connection, body.get("model"))
+        numbers = _CallNumbers()
         try:
             async with AsyncExitStack() as stack:
                 async for data in await self._asked(stack, route, body):
                     if data == _DONE:
                         return
-                    yield _chunk(data)
+                    yield numbers.given_to(_chunk(data))
         except EngineError as error:
             raise problem_of(error) from None
         raise Problem(ENGINE, "the engine ended its answer in the middle")
@@ -97,6 +98,28 @@ class OpenAIUpstream:
         if endpoint.streams:
             return await self._connection.events(stack, route, asked)
         return _as_events(await self._connection.post(route, asked))
+
+
+class _CallNumbers:
+    """Of the calls in an answer, for endpoints that leave the index out: a piece with a new id begins a new call."""
+
+    def __init__(self) -> None:
+        self._ids: dict[int, list[str]] = {}
+        """By choice, of the calls that have begun without an index."""
+
+    def given_to(self, chunk: Json) -> Json:
+        """The chunk, changed in place."""
+        for choice in chunk.get("choices") or ():
+            for piece in (choice.get("delta") or {}).get("tool_calls") or ():
+                if piece.get("index") is None:
+                    piece["index"] = self._number(choice.get("index", 0), piece.get("id") or "")
+        return chunk
+
+    def _number(self, choice: int, call_id: str) -> int:
+        ids = self._ids.setdefault(choice, [])
+        if not ids or call_id not in {"", ids[-1]}:
+            ids.append(call_id)
+        return len(ids) - 1
 
 
 def _only(tools: list[Json], name: str) -> Json:
