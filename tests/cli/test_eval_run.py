@@ -37,7 +37,8 @@ def eval_run(environment: dict[str, str], *arguments: str) -> subprocess.Complet
 def test_a_benchmark_runs_and_goes_on_where_it_was(own: dict[str, str], tmp_path: Path) -> None:
     checkout, out = quixbugs_checkout(tmp_path / "quixbugs"), tmp_path / "run"
     with serving(EDIT, FINISH) as endpoint:
-        arguments = [f"quixbugs:{checkout}", "--base-url", endpoint.url, "--out", str(out), "--time-limit", "90"]
+        address = endpoint.url.replace("://", "://me:secret@")
+        arguments = [f"quixbugs:{checkout}", "--base-url", address, "--out", str(out), "--time-limit", "90"]
         first = eval_run(own, *arguments)
         again = eval_run(own, *arguments)
     assert first.returncode == 0, first.stderr
@@ -48,7 +49,7 @@ def test_a_benchmark_runs_and_goes_on_where_it_was(own: dict[str, str], tmp_path
     facts = RunFacts.model_validate_json((out / "run.json").read_bytes())
     assert (facts.benchmark, facts.model, facts.scaffold) == ("quixbugs", "scripted", "run")
     assert facts.command.startswith("patchwright eval run ")
-    assert f"--out {out}" in facts.command
+    assert (f"--out {out}" in facts.command, "secret" in facts.command) == (True, False)
     attempt = Attempt.model_validate_json((out / "attempts" / "quixbugs__double" / "1" / "attempt.json").read_bytes())
     assert (attempt.resolved, attempt.steps, attempt.tries) == (True, 2, 1)
     events = (out / "attempts" / "quixbugs__double" / "1" / "events.jsonl").read_text().splitlines()

@@ -13,7 +13,7 @@ from patchwright.engines.base import Replica
 from patchwright.engines.remote import Remote, Unreachable
 from patchwright.errors import ConfigError
 from patchwright.policy.connection import Connection
-from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.endpoint import Endpoint, shown
 from patchwright.serving.balanced import Balanced
 from patchwright.serving.openai_upstream import OpenAIUpstream
 from patchwright.serving.queue import FairQueue
@@ -104,7 +104,7 @@ def _name(url: str) -> str:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise ConfigError(f"--upstream {url}: {str(error).lower()}") from None
+        raise ConfigError(f"--upstream {shown(url)}: {str(error).lower()}") from None
     if parsed.scheme not in {"http", "https"} or not parsed.host:
-        raise ConfigError(f"--upstream {url} is no address", hint="such as http://gpu-box:8000/v1")
+        raise ConfigError(f"--upstream {shown(url)} is no address", hint="such as http://gpu-box:8000/v1")
     return parsed.netloc.decode() + parsed.path.rstrip("/").removesuffix("/v1")

@@ -101,6 +101,7 @@ async def _disk(settings: Settings) -> str:
 
 async def _models(settings: Settings) -> str:
     from patchwright.cli.assemble import engine_of
+    from patchwright.schema.endpoint import shown
 
     engine_of(settings)
-    return f"{settings.model} is here" if settings.base_url is None else f"at {settings.base_url}"
+    return f"{settings.model} is here" if settings.base_url is None else f"at {shown(settings.base_url)}"

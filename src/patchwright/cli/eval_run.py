@@ -35,6 +35,7 @@ from patchwright.evals.scaffolds.foreign import Foreign
 from patchwright.evals.scaffolds.patchwright import Patchwright
 from patchwright.evals.scaffolds.recipes import RECIPES
 from patchwright.schema.attempt import Attempt, RunFacts
+from patchwright.schema.endpoint import shown
 from patchwright.schema.instance import Instance
 
 
@@ -134,7 +135,7 @@ async def _run(options: Options, settings: Settings) -> int:
         excluded={each.instance_id: reasons[each.instance_id] for each in named if each.instance_id in reasons},
         machine=f"{platform.node()}, {os.cpu_count()} cores",
         patchwright=__version__,
-        command=shlex.join(["patchwright", *sys.argv[1:]]),
+        command=shlex.join(["patchwright", *map(shown, sys.argv[1:])]),
     )
     directory = RunDirectory(options.out)
     with directory.open(facts), _place(options, benchmark, scaffold) as place:
