@@ -99,11 +99,23 @@ def _archive(source: str) -> str:
 
 
 async def _forge(options: Options, settings: Settings) -> int:
+    from patchwright.errors import ConfigError
+    from patchwright.lock import try_lock
+
+    with try_lock(options.out) as lock:
+        if lock is None:
+            hint = "wait for it to end, or name another file with --out"
+            raise ConfigError(f"another forge is writing {options.out}", hint=hint)
+        return await _forge_packages(options, settings)
+
+
+async def _forge_packages(options: Options, settings: Settings) -> int:
     from patchwright.cli.exit_codes import DONE, INFRASTRUCTURE, INTERRUPTED
     from patchwright.cli.interrupts import interrupts
     from patchwright.evals.rows import read_rows
 
-    made = {each.instance_id: each for each in (read_rows(str(options.out)) if options.out.exists() else ())}
+    rows = read_rows(str(options.out)) if options.out.stat().st_size else ()
+    made = {each.instance_id: each for each in rows}
     wanted = 0
     stop = asyncio.Event()
     with interrupts(stop):

@@ -14,6 +14,7 @@ from patchwright.evals.forge.recipe import read_recipe
 from patchwright.evals.rows import read_rows
 from patchwright.evals.swebench import SweBench
 from patchwright.evals.trees import Trees
+from patchwright.lock import try_lock
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Prediction
 
@@ -175,6 +176,14 @@ async def test_what_is_made_is_graded_by_the_official_grader(tmp_path: Path, mon
 def _made(directory: Path) -> Path:
     directory.mkdir()
     return directory
+
+
+def test_two_forges_do_not_write_one_file(tmp_path: Path) -> None:
+    out = tmp_path / "rows.jsonl"
+    with try_lock(out):
+        refused = _forge(sdist(tmp_path), out, 1)
+    assert (refused.returncode, f"another forge is writing {out}" in refused.stderr) == (2, True)
+    assert out.read_text() == ""
 
 
 def _forge(source: Path | str, out: Path, count: int) -> subprocess.CompletedProcess[str]:
