@@ -11,6 +11,7 @@ import pytest
 
 from patchwright.schema.attempt import Attempt, RunFacts
 from tests.engines.waiting import wait_until
+from tests.evals.adder import make_mirror, make_row, write_rows
 from tests.evals.lookalikes import quixbugs_checkout
 
 from .endpoint import Call, serving
@@ -55,6 +56,45 @@ def test_a_benchmark_runs_and_goes_on_where_it_was(own: dict[str, str], tmp_path
     events = (out / "attempts" / "quixbugs__double" / "1" / "events.jsonl").read_text().splitlines()
     kinds = [json.loads(line)["kind"] for line in events]
     assert (kinds[0], kinds[-1]) == ("run_started", "run_finished")
+
+
+# Answers as an engine would, and runs on a copy of the project what was to run in the container.
+DOCKER = """#!/bin/bash
+[ "$1" = run ] || exit 0
+echo run >> "$0.log"
+given=$(sed -n 's/.*source=\\([^,]*\\),.*/\\1/p' <<< "$*")
+testbed=$(mktemp -d)
+git clone --quiet {mirror} "$testbed"; git -C "$testbed" checkout --quiet {base}
+sed -i "s|/testbed|$testbed|g" "$given/eval.sh"
+until [ "$1" = -c ]; do shift; done
+exec bash -c "$(sed "s|/patchwright/|$given/|g; s|/testbed|$testbed|g" <<< "$2")"
+"""
+MEND: Call = (
+    "str_replace_editor",
+    {"command": "str_replace", "path": "adder.py", "old_str": "a - b", "new_str": "a + b"},
+)
+
+
+def test_what_was_validated_in_images_is_graded_in_them(own: dict[str, str], tmp_path: Path) -> None:
+    base = make_mirror(tmp_path / "repos")
+    rows = write_rows(tmp_path / "adders.jsonl", make_row(base, docker_image="adder:latest"))
+    docker = tmp_path / "docker"
+    docker.write_text(DOCKER.format(mirror=tmp_path / "repos" / "ada__adder", base=base))
+    docker.chmod(0o755)
+    own |= {"PATCHWRIGHT_SANDBOX__DOCKER": str(docker), "PATCHWRIGHT_DATA_DIR": str(tmp_path / "data")}
+    command = [*EVAL_RUN[:-1], "validate", str(rows), "--repos", str(tmp_path / "repos")]
+    validated = subprocess.run(command, env=own, capture_output=True, text=True, timeout=240, check=False)
+    assert (validated.returncode, "ada__adder-1: can be graded" in validated.stderr) == (0, True), validated.stderr
+    out = tmp_path / "run"
+    with serving(MEND, FINISH) as endpoint:
+        arguments = (str(rows), "--repos", str(tmp_path / "repos"), "--base-url", endpoint.url, "--out", str(out))
+        ended = eval_run(own, *arguments)
+        assert ended.stdout == "1 of 1 attempts resolved\n", ended.stderr
+        refused = eval_run(own, *arguments, "--environments", "local")
+        assert (refused.returncode, "its graded_in is docker, not local" in refused.stderr) == (2, True)
+    facts = RunFacts.model_validate_json((out / "run.json").read_bytes())
+    assert (facts.graded_in, facts.validated) == ("docker", 1)
+    assert docker.with_name("docker.log").read_text().split() == ["run"] * 3  # gold, base, and the attempt
 
 
 def test_interrupted_it_keeps_nothing_of_what_was_going_on(own: dict[str, str], tmp_path: Path) -> None:

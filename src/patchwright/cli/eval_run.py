@@ -17,6 +17,7 @@ import typer
 from patchwright import __version__
 from patchwright.cli.assemble import engine_of
 from patchwright.cli.eval_progress import showing
+from patchwright.cli.eval_validate import Where
 from patchwright.cli.exit_codes import DONE, INTERRUPTED
 from patchwright.cli.interrupts import interrupts
 from patchwright.config import CONFIG_FILE_VARIABLE, Settings, load_settings
@@ -24,7 +25,8 @@ from patchwright.engines.base import Engine
 from patchwright.errors import ConfigError
 from patchwright.evals.base import Benchmark
 from patchwright.evals.exercises import Exercises, check_pytest
-from patchwright.evals.registry import Places, benchmark_named, excluded
+from patchwright.evals.images import images_where
+from patchwright.evals.registry import Places, benchmark_named, has_a_name, verdicts
 from patchwright.evals.run.directory import RunDirectory
 from patchwright.evals.run.on_ray import OnRay, Reservation, cluster
 from patchwright.evals.run.runner import Runner
@@ -52,6 +54,7 @@ class Options:
     limit: int | None
     out: Path
     repos: Path | None
+    where: Where
     retry_errors: bool
     ray: str | None
     reservation: Reservation
@@ -82,6 +85,9 @@ def run(
         bool, typer.Option("--retry-errors", help="Make the attempts again that ended with an error.")
     ] = False,
     repos: Annotated[Path | None, typer.Option(help="For rows: a directory of git mirrors.")] = None,
+    environments: Annotated[
+        Where, typer.Option(help="For rows, graded in official Docker images or this machine's own, as for validate.")
+    ] = "auto",
     ray: Annotated[
         str | None, typer.Option(help="Work on the Ray cluster at this address; `local` starts one.", metavar="ADDRESS")
     ] = None,
@@ -104,6 +110,7 @@ def run(
         limit=limit,
         out=out,
         repos=repos,
+        where=environments,
         retry_errors=retry_errors,
         ray=ray,
         reservation=Reservation(ray_cpus, int(ray_memory * 2**30)),
@@ -112,12 +119,14 @@ def run(
 
 
 async def _run(options: Options, settings: Settings) -> int:
-    places = Places(settings.sandbox.path, settings.data_dir / "evals", options.repos, settings.sandbox)
+    images = None if has_a_name(options.benchmark) else await images_where(options.where, settings.sandbox.docker)
+    places = Places(settings.sandbox.path, settings.data_dir / "evals", options.repos, settings.sandbox, images)
     benchmark = benchmark_named(options.benchmark, places)
     if isinstance(benchmark, Exercises):
         await check_pytest(benchmark.path)
     named = chosen(benchmark.instances(), options.only, options.limit)
-    reasons = excluded(benchmark, places)
+    known = verdicts(benchmark, places)
+    reasons = {each.instance_id: each.why_not for each in known.values() if not each.gradable}
     instances = [instance for instance in named if instance.instance_id not in reasons]
     if not instances:
         raise ConfigError("this machine can grade none of the instances", hint="`patchwright eval validate` says why")
@@ -133,6 +142,8 @@ async def _run(options: Options, settings: Settings) -> int:
         time_limit_s=options.time_limit_s,
         instance_ids=tuple(instance.instance_id for instance in instances),
         excluded={each.instance_id: reasons[each.instance_id] for each in named if each.instance_id in reasons},
+        graded_in="docker" if images else "local",
+        validated=sum(instance.instance_id in known for instance in instances),
         machine=f"{platform.node()}, {os.cpu_count()} cores",
         patchwright=__version__,
         command=shlex.join(["patchwright", *map(shown, sys.argv[1:])]),

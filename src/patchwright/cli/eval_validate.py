@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from patchwright.cli.eval_validate_views import ValidationView
     from patchwright.config import Settings
     from patchwright.evals.base import Benchmark
+    from patchwright.evals.registry import Places
     from patchwright.evals.validation import Validation
     from patchwright.schema.instance import Instance
 
@@ -72,12 +73,16 @@ async def _validate(options: Options, settings: Settings) -> int:
     from patchwright.cli.eval_validate_views import showing_validation
     from patchwright.cli.exit_codes import DONE, INFRASTRUCTURE, INTERRUPTED
     from patchwright.cli.interrupts import interrupts
-    from patchwright.evals.registry import verdicts_file
+    from patchwright.evals.exercises import Exercises, check_pytest
+    from patchwright.evals.registry import benchmark_named, verdicts_file
     from patchwright.evals.validation import read_validations
 
-    benchmark = await _benchmark(options, settings)
+    places = await _places(options, settings)
+    benchmark = benchmark_named(options.benchmark, places)
+    if isinstance(benchmark, Exercises):
+        await check_pytest(benchmark.path)
     instances = _chosen(benchmark.instances(), options)
-    out = options.out or verdicts_file(settings.data_dir / "evals", benchmark.name)
+    out = options.out or verdicts_file(benchmark, places)
     known = read_validations(out)
     done = {
         each.instance_id: known[each.instance_id]
@@ -94,29 +99,17 @@ async def _validate(options: Options, settings: Settings) -> int:
     return DONE if any(each.gradable for each in done.values()) else INFRASTRUCTURE
 
 
-async def _benchmark(options: Options, settings: Settings) -> Benchmark:
-    from patchwright.errors import SandboxError
-    from patchwright.evals.environments import Environments
-    from patchwright.evals.exercises import check_pytest
-    from patchwright.evals.images import Images
-    from patchwright.evals.registry import Places, benchmark_named, has_a_name
-    from patchwright.evals.swebench import SweBench
-    from patchwright.evals.trees import Trees
+async def _places(options: Options, settings: Settings) -> Places:
+    from patchwright.evals.images import images_where
+    from patchwright.evals.registry import Places, has_a_name
 
-    if has_a_name(options.benchmark):
-        places = Places(settings.sandbox.path, settings.data_dir / "evals", options.repos, settings.sandbox)
-        await check_pytest(places.path)
-        return benchmark_named(options.benchmark, places)
-    images = Images(settings.sandbox.docker)
-    answers = options.where != "local" and await images.answer()
-    if options.where == "docker" and not answers:
-        raise SandboxError("no Docker engine answers", hint="`docker version` says why; or `--environments local`")
-    return SweBench(
-        options.benchmark,
-        Trees(settings.data_dir / "evals", repos=options.repos),
-        Environments(settings.data_dir / "evals" / "environments"),
-        sandbox=settings.sandbox,
-        images=images if answers else None,
+    named = has_a_name(options.benchmark)
+    return Places(
+        settings.sandbox.path,
+        settings.data_dir / "evals",
+        options.repos,
+        settings.sandbox,
+        images=None if named else await images_where(options.where, settings.sandbox.docker),
         test_timeout_s=options.timeout_s,
     )
 

@@ -5,7 +5,7 @@ import difflib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from patchwright.errors import BenchmarkError
@@ -43,6 +43,8 @@ class Exercises:
     hidden: tuple[Path, ...] = ()
     """Where the answers are."""
     sandbox: SandboxKind = "bubblewrap"
+    settings: SandboxSettings = field(default_factory=SandboxSettings)
+    """Of the sandbox that grades; its path and what it hides are added."""
 
     def instances(self) -> Sequence[Instance]:
         return [exercise.instance for exercise in self.exercises]
@@ -67,7 +69,8 @@ class Exercises:
             return _grade(exercise, False, f"the patch does not apply: {error}", loop.time() - started)
         await asyncio.to_thread(_write, pristine, exercise.files)
         await asyncio.to_thread(_take_over, exercise.solution, patched, pristine)
-        settings = SandboxSettings(path=self.path, hidden=self.hidden)
+        hidden = (*self.settings.hidden, *self.hidden)
+        settings = self.settings.model_copy(update={"path": self.path, "hidden": hidden})
         async with open_sandbox(self.sandbox, pristine, settings) as sandbox:
             run = await Suite(_test_command(exercise), sandbox).run(timeout_s=TEST_TIMEOUT_S)
         (directory / "grading.log").write_text(run.output, encoding="utf-8")

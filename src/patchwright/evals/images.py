@@ -7,8 +7,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
-from patchwright.errors import BenchmarkError
+from patchwright.errors import BenchmarkError, SandboxError
 from patchwright.evals.official import Outcome
 
 _GIVEN = "/patchwright"
@@ -27,6 +28,18 @@ exit 0
 _ANSWER_TIMEOUT_S = 10.0
 _CLIENT_FAILED = (125, 126, 127)
 """`docker run`'s own exit codes."""
+
+
+async def images_where(where: Literal["auto", "local", "docker"], docker: str) -> "Images | None":
+    """The images, where they are to be graded in: with "auto", where an engine answers the client `docker`.
+
+    Raises SandboxError when they must be and none does.
+    """
+    images = Images(docker)
+    answers = where != "local" and await images.answer()
+    if where == "docker" and not answers:
+        raise SandboxError("no Docker engine answers", hint="`docker version` says why; or `--environments local`")
+    return images if answers else None
 
 
 class Images:

@@ -1,22 +1,24 @@
 """The benchmarks that a user names: as NAME:PLACE, or as rows of the SWE-bench family."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patchwright.errors import ConfigError
 from patchwright.evals.base import Benchmark
 from patchwright.evals.environments import Environments
+from patchwright.evals.exercises import Exercises
 from patchwright.evals.exercism import exercism, polyglot
 from patchwright.evals.humanevalfix import humanevalfix
+from patchwright.evals.images import Images
 from patchwright.evals.quixbugs import quixbugs
 from patchwright.evals.rows import FILE_KINDS
-from patchwright.evals.swebench import SweBench
+from patchwright.evals.swebench import TEST_TIMEOUT_S, SweBench
 from patchwright.evals.trees import Trees
-from patchwright.evals.validation import read_validations
+from patchwright.evals.validation import Validation, read_validations
 from patchwright.sandbox.settings import SandboxSettings
 
-Maker = Callable[[Path, str], Benchmark]
+Maker = Callable[[Path, str], Exercises]
 """From where it lies, and the PATH of its programs."""
 
 BENCHMARKS: dict[str, Maker] = {
@@ -38,16 +40,27 @@ class Places:
     repos: Path | None
     """Git mirrors."""
     sandbox: SandboxSettings
+    images: Images | None = None
+    """The official ones, where patches are graded in them; None: in environments of this machine."""
+    test_timeout_s: float = TEST_TIMEOUT_S
+    """For one run of the tests of a row."""
 
 
 def benchmark_named(reference: str, places: Places) -> Benchmark:
     """Raises ConfigError for a name that nobody knows, BenchmarkError and RecordError for what lies there."""
     name, _, place = reference.partition(":")
     if has_a_name(reference):
-        return BENCHMARKS[name](Path(place), places.path)
+        return replace(BENCHMARKS[name](Path(place), places.path), settings=places.sandbox)
     if Path(reference).suffix in FILE_KINDS or "/" in reference:
         environments = Environments(places.data / "environments", path=places.path)
-        return SweBench(reference, Trees(places.data, repos=places.repos), environments, sandbox=places.sandbox)
+        return SweBench(
+            reference,
+            Trees(places.data, repos=places.repos),
+            environments,
+            sandbox=places.sandbox,
+            images=places.images,
+            test_timeout_s=places.test_timeout_s,
+        )
     known = ", ".join(f"{each}:PLACE" for each in BENCHMARKS)
     raise ConfigError(f"no benchmark {reference}", hint=f"there are {known}, and rows: a file or a dataset, owner/name")
 
@@ -58,12 +71,12 @@ def has_a_name(reference: str) -> bool:
     return bool(colon) and name in BENCHMARKS
 
 
-def excluded(benchmark: Benchmark, places: Places) -> dict[str, str]:
-    """Instances that `patchwright eval validate` has found not to be gradable here, with the reason."""
-    known = read_validations(verdicts_file(places.data, benchmark.name))
-    return {each.instance_id: each.why_not for each in known.values() if not each.gradable}
+def verdicts(benchmark: Benchmark, places: Places) -> Mapping[str, Validation]:
+    """What validating has found, by instance: where patches are graded in images, what they said, and so here."""
+    return read_validations(verdicts_file(benchmark, places))
 
 
-def verdicts_file(data: Path, benchmark: str) -> Path:
+def verdicts_file(benchmark: Benchmark, places: Places) -> Path:
     """Where the verdicts on a benchmark's instances are kept."""
-    return data / "validated" / f"{benchmark}.jsonl"
+    in_images = places.images is not None and isinstance(benchmark, SweBench)
+    return places.data / "validated" / f"{benchmark.name}{'-docker' if in_images else ''}.jsonl"

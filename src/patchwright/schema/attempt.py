@@ -32,6 +32,10 @@ class RunFacts(Record):
     """All that count, those without any attempt too."""
     excluded: dict[str, str] = {}
     """Instances that were named and do not count, with the reason: this machine cannot grade them."""
+    graded_in: Literal["local", "docker"] = "local"
+    """Environments of the machine, or the official images."""
+    validated: int | None = None
+    """So many of `instance_ids` were known to be gradable there when the run began; None where nobody said."""
     machine: str = ""
     patchwright: str = ""
     """Its version."""

@@ -110,7 +110,8 @@ class _CallNumbers:
     def given_to(self, chunk: Json) -> Json:
         """The chunk, changed in place."""
         for choice in chunk.get("choices") or ():
-            for piece in (choice.get("delta") or {}).get("tool_calls") or ():
+            delta: Json = choice.get("delta") or {}
+            for piece in delta.get("tool_calls") or ():
                 if piece.get("index") is None:
                     piece["index"] = self._number(choice.get("index", 0), piece.get("id") or "")
         return chunk

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from patchwright.evals.report.recorded_run import RecordedRun
 from patchwright.schema.attempt import Attempt, ExitReason, RunFacts
@@ -50,6 +51,8 @@ def write_run(
     model: str = "tiny",
     scaffold: str = "run",
     excluded: dict[str, str] | None = None,
+    graded_in: Literal["local", "docker"] = "local",
+    validated: int | None = None,
 ) -> RecordedRun:
     facts = RunFacts(
         name=path.name,
@@ -60,6 +63,8 @@ def write_run(
         time_limit_s=600,
         instance_ids=tuple(instance_ids),
         excluded=excluded or {},
+        graded_in=graded_in,
+        validated=validated,
         machine="2 cores",
         patchwright="0.1.0",
         command=f"patchwright eval run {benchmark}:DIR --out '<{path.name}>'",

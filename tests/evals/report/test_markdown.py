@@ -14,7 +14,12 @@ IDS = ["a__b-1", "a__b-2"]
 
 def test_a_report_of_two_runs_states_rates_intervals_and_the_comparison(tmp_path: Path) -> None:
     one = write_run(
-        tmp_path / "one", [attempt(name, resolved=True) for name in IDS], IDS, excluded={"c__d-3": "no numpy"}
+        tmp_path / "one",
+        [attempt(name, resolved=True) for name in IDS],
+        IDS,
+        excluded={"c__d-3": "no numpy"},
+        graded_in="docker",
+        validated=1,
     )
     two = write_run(tmp_path / "two", [attempt(IDS[0], resolved=True), attempt(IDS[1], resolved=False)], IDS)
     text = markdown(report_on([one, two]))
@@ -25,6 +30,8 @@ def test_a_report_of_two_runs_states_rates_intervals_and_the_comparison(tmp_path
     assert "By the exact McNemar test, two-sided: p = 1.000." in text
     assert "| a__b-2 | 1 of 1 | 0 of 1 |" in text
     assert "| c__d-3 | one | no numpy |" in text
+    assert "| one | 2 | 1 of 2 | 1 | 600 s | the official images |" in text
+    assert "| two | 2 | – | 1 | 600 s | its own environments |" in text
     assert f"patchwright eval report {tmp_path}/one {tmp_path}/two" in text
     assert "\n    patchwright eval run quixbugs:DIR --out '<two>'\n" in text
 

@@ -8,7 +8,16 @@ from urllib.parse import quote
 from patchwright.evals.report.blocks import Tone
 from patchwright.evals.report.charts import pass_at_curves, resolved_by_time
 from patchwright.evals.report.figures import labels
-from patchwright.evals.report.markdown import METHOD, commands_for, in_words, left_out, made_by, shown_ks
+from patchwright.evals.report.markdown import (
+    GRADED_IN,
+    METHOD,
+    commands_for,
+    in_words,
+    left_out,
+    made_by,
+    shown_ks,
+    validated,
+)
 from patchwright.evals.report.page import render
 from patchwright.evals.report.report import AttemptRow, InstanceRow, Report, RepositoryRow
 from patchwright.evals.report.statistics import Spread, spread_of
@@ -69,6 +78,8 @@ def html(report: Report, links: Links = lambda run, attempt: "") -> str:
         method=METHOD,
         in_words=in_words,
         left_out=left_out,
+        validated=validated,
+        graded_in=GRADED_IN,
     )
 
 

@@ -9,13 +9,14 @@ from patchwright.evals.report.figures import NONE, interval, labels, p_value, pe
 from patchwright.evals.report.inert import inert
 from patchwright.evals.report.report import Comparison, Costs, InstanceRow, PublishedTable, Report, RunReport
 from patchwright.evals.report.statistics import Spread
-from patchwright.schema.attempt import ExitReason
+from patchwright.schema.attempt import ExitReason, RunFacts
 
 METHOD = (
     "Resolve rate: resolved ÷ all instances × attempts; those that crashed, left no patch or are not over count as "
     "not resolved. Intervals: Wilson, 95 %, with instances as trials."
 )
 NAMED_INSTANCES = 20
+GRADED_IN = {"local": "its own environments", "docker": "the official images"}
 
 
 def markdown(report: Report) -> str:
@@ -181,10 +182,21 @@ def _excluded(runs: Sequence[RunReport], names: Sequence[str]) -> str:
 
 
 def _facts(runs: Sequence[RunReport], names: Sequence[str]) -> str:
-    head = ("run", "instances", "attempts each", "time limit", "machine", "Patchwright", "directory")
+    head = (
+        "run",
+        "instances",
+        "validated",
+        "attempts each",
+        "time limit",
+        "graded in",
+        "machine",
+        "Patchwright",
+        "directory",
+    )
     rows = [
         (
-            *(name, str(len(run.instances)), str(run.facts.attempts), f"{quantity(run.facts.time_limit_s)} s"),
+            *(name, str(len(run.instances)), validated(run.facts), str(run.facts.attempts)),
+            *(f"{quantity(run.facts.time_limit_s)} s", GRADED_IN[run.facts.graded_in]),
             *(run.facts.machine or NONE, run.facts.patchwright or NONE, run.directory),
         )
         for name, run in zip(names, runs, strict=True)
@@ -192,6 +204,11 @@ def _facts(runs: Sequence[RunReport], names: Sequence[str]) -> str:
     made = _block("Made by:", made_by(runs))
     again = _block("This report again, and one of the trajectories:", commands_for(runs))
     return "\n\n".join(filter(None, ("## Runs", _table(head, rows), made, again)))
+
+
+def validated(facts: RunFacts) -> str:
+    """How many of the instances were known to be gradable when the run began."""
+    return NONE if facts.validated is None else f"{facts.validated} of {len(facts.instance_ids)}"
 
 
 def _block(words: str, commands: Sequence[str]) -> str:

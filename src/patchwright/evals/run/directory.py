@@ -15,7 +15,17 @@ from patchwright.lock import try_lock
 from patchwright.schema.attempt import Attempt, RunFacts
 from patchwright.schema.instance import Prediction
 
-_SAME = ("benchmark", "model", "scaffold", "attempts", "time_limit_s", "instance_ids", "excluded", "patchwright")
+_SAME = (
+    "benchmark",
+    "model",
+    "scaffold",
+    "attempts",
+    "time_limit_s",
+    "instance_ids",
+    "excluded",
+    "graded_in",
+    "patchwright",
+)
 """The facts that make a run the same run. Its directory may move, and go on at another machine."""
 
 _BEFORE_ITS_FACTS = {"attempts", "lock"}
