@@ -59,6 +59,7 @@ class Rollouts:
             sampled = Sampled(
                 ask=turn.number,
                 asked=f"a rollout of {finished.steps} steps",
+                policy_calls=finished.steps,
                 answers=1,
                 unusable=0 if patch else 1,
                 problems=() if patch else (f"no change was made ({finished.reason})",),

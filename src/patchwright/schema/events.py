@@ -216,6 +216,8 @@ class Sampled(Record):
     """What for: "reproduction", "rewrite of parse", "line 7 of parse"."""
     ask: int | None = None
     """Which ask of the pipeline's order it answers, from 1; None for what is in no order."""
+    policy_calls: int = 1
+    """More where an answer is a rollout of the agent."""
     answers: int
     unusable: int = 0
     """So many of them could not be used."""

@@ -44,7 +44,7 @@ async def test_run_leaves_its_patch_its_events_and_nothing_else(tmp_path: Path) 
 async def test_resolve_leaves_the_patch_that_it_verified(tmp_path: Path) -> None:
     with serving(EDIT, FINISH) as endpoint:
         outcome = await attempt("resolve", endpoint.url, tmp_path)
-    assert (outcome.exit_reason, outcome.detail) == ("done", "verified")
+    assert (outcome.exit_reason, outcome.detail, outcome.steps) == ("done", "verified", 2)
     assert "+    return n + n\n" in outcome.patch
 
 

@@ -25,8 +25,11 @@ class Folded:
 
     def add(self, event: AnyEvent) -> None:
         match event:
-            case Replied() | Sampled():
+            case Replied():
                 self.steps += 1
+                self.usage += event.usage
+            case Sampled():
+                self.steps += event.policy_calls
                 self.usage += event.usage
             case RunFinished() | ResolveFinished():
                 self._finished = event
