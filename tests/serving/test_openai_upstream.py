@@ -257,11 +257,12 @@ async def test_the_password_of_an_upstream_stays_here() -> None:
     assert "hunter2" not in refused + str(connection.gone("it broke"))
 
 
-async def test_a_named_tool_is_the_only_one_that_llama_cpp_is_offered() -> None:
-    """It takes a name for "auto"."""
+async def test_llama_cpp_is_asked_for_a_named_call_as_json() -> None:
+    """It takes a name for "auto", and lets text come before a call that is required."""
     other = {"type": "function", "function": {"name": "rm", "parameters": {"type": "object"}}}
     named = {"type": "function", "function": {"name": "ls"}}
-    async with serving(stream(call_piece(0, "c1", "ls", "{}"), CALLED)) as engine:
+    pieces = [content(text) for text in ('{"name"', ': "ls", "argu', 'ments": {"a": {', "}} ", "}")]
+    async with serving(stream(*pieces, END)) as engine:
 
         async def connect() -> Endpoint:
             return (await engine.connect()).model_copy(update={"tokenizes": True})
@@ -269,9 +270,14 @@ async def test_a_named_tool_is_the_only_one_that_llama_cpp_is_offered() -> None:
         async with Connection.opened(connect) as connection, served(gateway_for(OpenAIUpstream(connection))) as client:
             answer = await client.post(CHAT, json=BODY | {"tools": [other, *TOOLS], "tool_choice": named})
     assert answer.status_code == 200, answer.text
+    (choice,) = answer.json()["choices"]
+    (call,) = choice["message"]["tool_calls"]
+    assert (call["function"], choice["message"]["content"]) == ({"name": "ls", "arguments": '{"a": {}}'}, None)
+    assert choice["finish_reason"] == "tool_calls"
     (sent,) = engine.bodies
-    assert sent["tools"] == TOOLS
-    assert (sent["tool_choice"], sent["parallel_tool_calls"]) == ("required", False)
+    assert (sent["tools"], sent["tool_choice"]) == ([other, *TOOLS], "none")
+    (only,) = sent["response_format"]["json_schema"]["schema"]["anyOf"]
+    assert only["properties"]["name"] == {"const": "ls"}
 
 
 async def test_text_completions_add_up() -> None:

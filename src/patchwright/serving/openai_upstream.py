@@ -13,8 +13,9 @@ from patchwright.errors import ConversationError, EngineError
 from patchwright.policy.connection import Connection, EngineBusy, EngineFailed, EngineRefused
 from patchwright.policy.dialect import in_mistrals_dialect
 from patchwright.schema.messages import Json, ToolCall
-from patchwright.serving.body import ChatBody, NamedChoice
+from patchwright.serving.body import ChatBody
 from patchwright.serving.conversation import is_plain, request_of
+from patchwright.serving.forced_calls import as_calls, as_json, is_forced
 from patchwright.serving.problems import BUSY, ENGINE, INVALID, NO_MODEL, TOO_LONG, UNAVAILABLE, Problem
 
 _CHAT = "/v1/chat/completions"
@@ -48,9 +49,9 @@ class OpenAIUpstream:
 
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
         asked = body.model_dump(exclude_unset=True, by_alias=True) | {"messages": self._messages(body)}
-        if self._connection.endpoint.tokenizes and isinstance(body.tool_choice, NamedChoice):
-            asked |= _only(asked["tools"], body.tool_choice.function.name)
-        async with aclosing(self._chunks(_CHAT, asked)) as chunks:
+        forced = self._connection.endpoint.tokenizes and is_forced(body)
+        chunks = as_calls(self._chunks(_CHAT, asked | as_json(body))) if forced else self._chunks(_CHAT, asked)
+        async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
 
@@ -121,12 +122,6 @@ class _CallNumbers:
         if not ids or call_id not in {"", ids[-1]}:
             ids.append(call_id)
         return len(ids) - 1
-
-
-def _only(tools: list[Json], name: str) -> Json:
-    """A named tool as llama.cpp takes it, which knows no names, and takes them for "auto"."""
-    named = [tool for tool in tools if tool["function"]["name"] == name]
-    return {"tools": named, "tool_choice": "required", "parallel_tool_calls": False}
 
 
 def _call(call: Json) -> ToolCall:

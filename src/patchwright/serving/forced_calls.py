@@ -1,0 +1,111 @@
+"""Calls that llama.cpp has to make: asked for as JSON that a schema holds to, and told as calls.
+
+By itself it lets a model write text before a call that is required, and a small model does not come to the call.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from pydantic import JsonValue
+
+from patchwright.schema.messages import Json, ToolSpec
+from patchwright.serving.body import ChatBody, NamedChoice
+from patchwright.serving.conversation import tools_of
+
+_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\S)')
+_MAY_BE_THE_END = re.compile(r"[\s}]*\Z")
+
+
+def is_forced(body: ChatBody) -> bool:
+    """Whether the answer must be a call."""
+    return body.tool_choice == "required" or isinstance(body.tool_choice, NamedChoice)
+
+
+def as_json(body: ChatBody) -> Json:
+    """The fields that ask llama.cpp for the call as JSON. All tools stay in the prompt, and in its cache."""
+    named = body.tool_choice.function.name if isinstance(body.tool_choice, NamedChoice) else None
+    schema = call_schema([tool for tool in tools_of(body) if named in {None, tool.name}])
+    wanted = {"name": "call", "schema": schema, "strict": True}
+    return {"tool_choice": "none", "response_format": {"type": "json_schema", "json_schema": wanted}}
+
+
+def call_schema(tools: Sequence[ToolSpec]) -> Json:
+    """Of one call, of any of the tools: its name and its arguments, in this order."""
+    definitions = {f"tool{n}": _moved(tool.parameters, f"#/$defs/tool{n}") for n, tool in enumerate(tools)}
+    calls = [
+        {
+            "type": "object",
+            "properties": {"name": {"const": tool.name}, "arguments": {"$ref": f"#/$defs/{definition}"}},
+            "required": ["name", "arguments"],
+            "additionalProperties": False,
+        }
+        for tool, definition in zip(tools, definitions, strict=True)
+    ]
+    return {"anyOf": calls, "$defs": definitions}
+
+
+async def as_calls(chunks: AsyncGenerator[Json]) -> AsyncGenerator[Json]:
+    """The chunks with the calls that their content spells. Content that spells none stays what it is."""
+    calls: dict[int, _Call] = {}
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            for choice in chunk.get("choices") or ():
+                call = calls.setdefault(choice.get("index", 0), _Call())
+                delta: Json = choice.get("delta") or {}
+                choice["delta"] = delta | call.add(delta.pop("content", None) or "", choice.get("finish_reason"))
+                if call.begun and choice.get("finish_reason") == "stop":
+                    choice["finish_reason"] = "tool_calls"
+            yield chunk
+
+
+class _Call:
+    """The call of one choice, piece by piece."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self._held = ""
+        """What was not told yet: the beginning, or what may be the brace that closes the whole."""
+
+    def add(self, content: str, finish_reason: str | None) -> Json:
+        """The delta that tells what is new."""
+        self._held += content
+        function: Json = {"arguments": ""}
+        piece: Json = {"index": 0, "function": function}
+        if not self.begun and (head := _HEAD.match(self._held)):
+            self.begun = True
+            self._held = self._held[head.end() :]
+            function["name"] = json.loads(head[1])
+            piece |= {"id": f"call_{secrets.token_hex(12)}", "type": "function"}
+        if self.begun:
+            function["arguments"] = self._arguments(whole=finish_reason == "stop")
+            return {"tool_calls": [piece]} if function["arguments"] or "name" in function else {}
+        if finish_reason:
+            return {"content": self._held}
+        return {}
+
+    def _arguments(self, *, whole: bool) -> str:
+        if whole:
+            text, self._held = self._held.rstrip().removesuffix("}").rstrip(), ""
+            return text
+        end = _MAY_BE_THE_END.search(self._held)
+        split = end.start() if end else len(self._held)
+        text, self._held = self._held[:split], self._held[split:]
+        return text
+
+
+def _moved(schema: JsonValue, root: str) -> JsonValue:
+    """The schema as a part of another: what it refers to in itself is below `root` there."""
+    match schema:
+        case dict():
+            moved = {key: _moved(value, root) for key, value in schema.items()}
+            reference = schema.get("$ref")
+            if isinstance(reference, str) and reference.startswith("#"):
+                moved["$ref"] = root + reference.removeprefix("#")
+            return moved
+        case list():
+            return [_moved(each, root) for each in schema]
+        case _:
+            return schema
