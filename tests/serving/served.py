@@ -26,9 +26,10 @@ def gateway_for(
     waiting: int = 8,
     system: str | None = None,
     patience_s: float = 10.0,
+    tokens: int | None = None,
     registry: CollectorRegistry | None = None,
 ) -> Gateway:
-    limits = Limits(answers=slots, body_bytes=200_000, patience_s=patience_s)
+    limits = Limits(answers=slots, body_bytes=200_000, patience_s=patience_s, tokens=tokens)
     return Gateway(upstream, FairQueue(slots, waiting), limits, system, registry)
 
 

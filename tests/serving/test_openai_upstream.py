@@ -459,3 +459,17 @@ async def test_a_failure_that_nobody_has_thought_of_is_counted_as_it_was_answere
         metrics = (await client.get("/metrics")).text
     assert (response.status_code, response.json()["error"]["code"]) == (502, "engine_failed")
     assert f'patchwright_requests_total{{route="{CHAT}",status="502"}} 1.0' in metrics
+
+
+async def test_no_answer_may_have_more_tokens_than_the_server_allows() -> None:
+    async with (
+        serving(stream(content("x"), END)) as engine,
+        Connection.opened(engine.connect) as connection,
+        served(gateway_for(OpenAIUpstream(connection), tokens=50)) as client,
+    ):
+        for fields in ({}, {"max_tokens": 7}, {"max_completion_tokens": 99}, {"n_predict": -1, "max_tokens": 60}):
+            await client.post(CHAT, json=BODY | fields)
+        await client.post("/v1/completions", json={"prompt": "Once"})
+    limits = [{name: body[name] for name in body if "tokens" in name or name == "n_predict"} for body in engine.bodies]
+    fifty = {"max_tokens": 50}
+    assert limits == [fifty, {"max_tokens": 7}, fifty | {"max_completion_tokens": 50}, fifty | {"n_predict": 50}, fifty]

@@ -41,6 +41,7 @@ def serve(
     adapter: Annotated[list[str] | None, typer.Option(help="NAME=PATH of a LoRA adapter: a model of its own.")] = None,
     queue: Annotated[int | None, typer.Option(help="Requests that may wait.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Answers that other engines are asked for at once.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="The most tokens of one answer.")] = None,
     system_prompt: Annotated[str | None, typer.Option(help="A file: for conversations that bring none.")] = None,
     allow_host: Annotated[list[str] | None, typer.Option(help="A name that the server may be called by.")] = None,
     allow_origin: Annotated[list[str] | None, typer.Option(help="A web page that may use the server.")] = None,
@@ -75,6 +76,7 @@ def serve(
         "port": port,
         "queue": queue,
         "concurrency": concurrency,
+        "max_tokens": max_tokens,
         "system_prompt": system_prompt,
         "allow_hosts": tuple(allow_host) if allow_host else None,
         "allow_origins": tuple(allow_origin) if allow_origin else None,
@@ -130,7 +132,7 @@ async def _serve(settings: Settings, serve: ServeSettings, named: Sequence[str])
         slots = settings.llama_cpp.slots if serves_embedded(settings, serve) else serve.concurrency
         queue = FairQueue(slots * max(serve.replicas, len(serve.upstreams)), serve.queue)
         async with opened(settings, serve, registry, queue) as (upstream, adapters):
-            limits = Limits(body_bytes=serve.body_bytes, answers=slots)
+            limits = Limits(body_bytes=serve.body_bytes, answers=slots, tokens=serve.max_tokens)
             gateway = Gateway(upstream, queue, limits, _system_prompt(serve), registry)
             config = uvicorn.Config(
                 gateway_app(gateway, guard, adapters),

@@ -102,6 +102,8 @@ class StreamOptions(Part):
     include_usage: bool = False
 
 
+_OTHER_MAX_TOKENS = ("n_predict",)
+"""llama.cpp's own name, which it heeds first."""
 _OTHER_NS = ("n_cmpl", "best_of", "use_beam_search")
 """llama.cpp's own name for n, and vLLM's ways to have more answers made than are given."""
 StopString = Annotated[str, Field(max_length=LONGEST_STOP)]
@@ -132,6 +134,17 @@ class Asked(Part):
     @property
     def answers(self) -> int:
         return self.n or 1
+
+    @property
+    def limit_tokens(self) -> int | None:
+        """What the client says that an answer may have."""
+        return self.max_tokens
+
+    def limited(self, most: int) -> Self:
+        """The same for answers of so many tokens at most."""
+        wanted = min(self.limit_tokens or most, most)
+        others = {"max_completion_tokens", *_OTHER_MAX_TOKENS} & self.model_dump(exclude_unset=True).keys()
+        return self.model_copy(update=dict.fromkeys(("max_tokens", *others), wanted))
 
     @property
     def wants_usage(self) -> bool:

@@ -3,17 +3,20 @@
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
 from patchwright.schema.messages import Json
 from patchwright.schema.record import Record
-from patchwright.serving.body import ChatBody, SystemBody, TextBody
+from patchwright.serving.body import Asked, ChatBody, SystemBody, TextBody
 from patchwright.serving.chunks import checked
 from patchwright.serving.metrics import Metrics
 from patchwright.serving.problems import BUSY, INVALID, NO_MODEL, Problem
 from patchwright.serving.queue import FairQueue, QueueFull
 from patchwright.serving.upstream import Upstream
+
+B = TypeVar("B", bound=Asked)
 
 
 class Limits(Record):
@@ -21,6 +24,8 @@ class Limits(Record):
 
     body_bytes: int = 16_000_000
     """A full window of text has less than a million; images have more."""
+    tokens: int | None = None
+    """Of one answer: who asks for more, or does not say, gets so many at most."""
     answers: int = 4
     """`n`: no more than the engine works on at once."""
     patience_s: float = 10.0
@@ -49,7 +54,7 @@ class Gateway:
     async def chat(self, body: ChatBody, owner: str) -> AsyncGenerator[Json]:
         """The chunks of the answer, the last with the usage. Raises Problem, before the first chunk or after any."""
         self._check(body.model, body.answers)
-        answer = checked(self.upstream.chat(self._with_system(body)), body)
+        answer = checked(self.upstream.chat(self._with_system(self._limited(body))), body)
         async with aclosing(self._in_turn(answer, owner, body.answers)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -57,7 +62,7 @@ class Gateway:
     async def text(self, body: TextBody, owner: str) -> AsyncGenerator[Json]:
         """The same for /v1/completions."""
         self._check(body.model, body.answers)
-        asked = body.model_dump(exclude_unset=True) | {"prompt": body.only_prompt}
+        asked = self._limited(body).model_dump(exclude_unset=True) | {"prompt": body.only_prompt}
         async with aclosing(self._in_turn(self.upstream.completion(asked), owner, body.answers)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -76,6 +81,9 @@ class Gateway:
         self.check_model(model)
         if not 1 <= answers <= self.limits.answers:
             raise Problem(INVALID, f"n is from 1 to {self.limits.answers}", param="n")
+
+    def _limited(self, body: B) -> B:
+        return body if self.limits.tokens is None else body.limited(self.limits.tokens)
 
     def _with_system(self, body: ChatBody) -> ChatBody:
         if self._system is None or isinstance(body.messages[0], SystemBody):

@@ -26,6 +26,9 @@ class ServeSettings(Record):
     queue: int = Field(default=64, ge=0, le=100_000)
     """Requests that may wait; the next one is told to come back later."""
 
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Of one answer. Who asks for more, or does not say, gets so many at most; None: as many as the window holds."""
+
     body_bytes: int = Field(default=16_000_000, ge=1000)
     """The largest body that is read."""
 
