@@ -13,6 +13,7 @@ import pytest
 from patchwright.chat.mistral.normal import NO_RESULT
 from patchwright.policy.connection import Connection
 from patchwright.schema.endpoint import Endpoint
+from patchwright.serving import replies
 from patchwright.serving.guard import LOOPBACK, Guard
 from patchwright.serving.keys import KeyStore
 from patchwright.serving.openai_upstream import OpenAIUpstream
@@ -473,3 +474,22 @@ async def test_no_answer_may_have_more_tokens_than_the_server_allows() -> None:
     limits = [{name: body[name] for name in body if "tokens" in name or name == "n_predict"} for body in engine.bodies]
     fifty = {"max_tokens": 50}
     assert limits == [fifty, {"max_tokens": 7}, fifty | {"max_completion_tokens": 50}, fifty | {"n_predict": 50}, fifty]
+
+
+async def test_who_reads_no_more_is_given_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(replies, "SEND_S", 0.5)
+    chunks = [content("x" * 1_000_000)] * 20
+    async with serving(stream(*chunks, END)) as engine, Connection.opened(engine.connect) as connection:
+        gateway = gateway_for(OpenAIUpstream(connection), slots=1)
+        async with served(gateway) as client:
+            body = json.dumps(BODY | {"stream": True}).encode()
+            head = f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port, limit=1000)
+            writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            assert b"200 OK" in await reader.readline()
+            async with asyncio.timeout(10):
+                while gateway.queue.running:
+                    await asyncio.sleep(0.01)
+            assert (await client.get("/health")).status_code == 200
+            writer.close()
+    assert "a client did not read its answer" in caplog.text

@@ -9,8 +9,10 @@ from typing import Protocol, TypeVar
 
 import anyio
 from sse_starlette import EventSourceResponse
+from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from patchwright.schema.messages import Json
 from patchwright.serving.problems import ENGINE, UNAVAILABLE, Problem
@@ -19,6 +21,8 @@ T = TypeVar("T")
 
 PING_S = 15
 """Between two comments in a stream."""
+SEND_S = 60.0
+"""For a client to take what it is sent: one that reads no more would keep its slot for ever."""
 ENDING_S = 8.0
 """For streams that are open when the server is told to end."""
 
@@ -73,12 +77,21 @@ async def streamed(request: Request, chunks: AsyncGenerator[Json], wording: Word
         await _given_up(first, chunks)
         raise
     ending = anyio.Event()
-    return EventSourceResponse(
+    return _Stream(
         _events(first, chunks, wording, ending),
         ping=PING_S,
+        send_timeout=SEND_S,
         shutdown_event=ending,
         shutdown_grace_period=ENDING_S + 1,
     )
+
+
+class _Stream(EventSourceResponse):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            logger.warning("a client did not read its answer for %.0f s: it was given up", SEND_S)
 
 
 async def whole(request: Request, chunks: AsyncGenerator[Json], wording: Wording) -> Response:
