@@ -44,6 +44,15 @@ def test_pages_are_refused_unless_they_are_named(keys: KeyStore) -> None:
             guard.check_place(Headers({"host": "localhost", "origin": origin}))
 
 
+def test_the_servers_own_page_may_ask_it_where_its_names_are_known(keys: KeyStore) -> None:
+    own = Headers({"host": "localhost:8000", "origin": "http://localhost:8000"})
+    Guard(keys, LOOPBACK).check_place(own)
+    with pytest.raises(Problem, match="may not use"):
+        Guard(keys, LOOPBACK).check_place(Headers({"host": "localhost:8000", "origin": "http://127.0.0.1:8000"}))
+    with pytest.raises(Problem, match="may not use"):
+        Guard(keys, ()).check_place(own)
+
+
 def test_with_a_key_in_the_store_one_is_asked_for(keys: KeyStore) -> None:
     secret = keys.create("ada")
     guard = Guard(keys, LOOPBACK)

@@ -37,8 +37,12 @@ class Guard:
         if self._hosts and host not in self._hosts:
             raise Problem(FORBIDDEN, f"this server is not known as {host or 'nothing'}; name it with --allow-host")
         origin = headers.get("origin")
-        if origin and origin not in self.origins:
+        if origin and origin not in self.origins and not self._is_own(origin, headers.get("host", "")):
             raise Problem(FORBIDDEN, f"pages of {origin} may not use this server; --allow-origin lets them")
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        """Whether it is the server's own page. Under a name that may be anybody's, no page is."""
+        return bool(self._hosts) and origin in (f"http://{host}", f"https://{host}")
 
     def owner(self, headers: Headers) -> str:
         """The name of the request's key. Raises Problem when one is asked for and it is none."""
