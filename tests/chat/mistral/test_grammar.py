@@ -3,7 +3,11 @@
 import pytest
 from llguidance import LLMatcher, LLTokenizer
 
-from patchwright.chat.mistral.grammar import Answering, grammar
+from patchwright.chat.mistral.grammar import (
+    Answering,
+    grammar,
+    schema_problem,
+)
 from patchwright.chat.mistral.tokens import MistralTokens
 from patchwright.errors import ConversationError
 from patchwright.schema.messages import ToolSpec
@@ -49,3 +53,11 @@ def test_what_no_grammar_can_hold_a_tool_to_is_a_hint(tokens: MistralTokens) -> 
     broken = tool.model_copy(update={"parameters": {"properties": {"at": {"type": "wat"}}}})
     with pytest.raises(ConversationError, match="the parameters of wait"):
         grammar(Answering(tools=[broken]), tokens)
+
+
+def test_what_is_kept_of_schemas_is_bounded(tokens: MistralTokens) -> None:
+    kept = schema_problem.cache_info().currsize
+    grammar(Answering(schema={"enum": ["x" * 70_000]}), tokens)
+    assert schema_problem.cache_info().currsize == kept
+    grammar(Answering(schema={"enum": ["never asked for before"]}), tokens)
+    assert schema_problem.cache_info().currsize == min(kept + 1, 256)

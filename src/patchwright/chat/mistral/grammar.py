@@ -68,7 +68,7 @@ def _said(schema: Schema | None) -> str:
 def _json(schema: Schema, what: str, *, lenient: bool) -> str:
     """lenient: keywords that no grammar can hold to are taken for hints."""
     text = json.dumps({**schema, "x-guidance": {**_SPACING, "lenient": lenient}})
-    check = _problem if len(text) <= _CACHED_CHARS else _problem.__wrapped__
+    check = schema_problem if len(text) <= _CACHED_CHARS else schema_problem.__wrapped__
     if problem := check(text):
         raise ConversationError(f"{what} cannot be held to: {problem}")
     return f"%json {text}"
@@ -79,7 +79,7 @@ _CACHED_CHARS = 65_536
 
 
 @lru_cache(maxsize=256)
-def _problem(schema: str) -> str:
+def schema_problem(schema: str) -> str:
     """What llguidance says against it; agents send the same tools again and again."""
     from llguidance import LLMatcher, LLTokenizer
 
