@@ -3,11 +3,7 @@
 import pytest
 from llguidance import LLMatcher, LLTokenizer
 
-from patchwright.chat.mistral.grammar import (
-    Answering,
-    grammar,
-    schema_problem,
-)
+from patchwright.chat.mistral.grammar import Answering, grammar, schema_problem
 from patchwright.chat.mistral.tokens import MistralTokens
 from patchwright.errors import ConversationError
 from patchwright.schema.messages import ToolSpec
