@@ -1,11 +1,11 @@
 """Scaffolds side by side: python benchmarks/scaffolds.py RESULTS [--on NAME=BENCH]... [--minutes M]
 
 RESULTS is a file of JSON lines, one for each attempt. With --on, `patchwright eval run` makes the attempts that it
-lacks, instance by instance, each scaffold in its turn, until the minutes are over: a table of many hours can be made
-piece by piece, and every piece compares all scaffolds on the same instances. NAME is the column. The instances come in
-the order of a hash of their ids, so that those which are done are a sample. Then the table is printed.
+lacks, a few instances at a time by each scaffold in its turn, until the minutes are over: a table of many hours can be
+made piece by piece, and every piece compares all scaffolds on the same instances. NAME is the column. The instances
+come in the order of a hash of their ids, so that those which are done are a sample. Then the table is printed.
 
-The model is the configured one (PATCHWRIGHT_MODEL), on an engine that each attempt has to itself.
+The model is the configured one (PATCHWRIGHT_MODEL), on the engine that all attempts share.
 """
 
 import argparse
@@ -38,28 +38,33 @@ def main() -> None:
     parser.add_argument("--on", action="append", default=[], metavar="NAME=BENCH")
     parser.add_argument("--repos", type=Path)
     parser.add_argument("--scaffolds", default=",".join(SCAFFOLDS))
-    parser.add_argument("--minutes", type=float, default=60, help="no attempt begins after them")
+    parser.add_argument("--at-once", type=int, default=5, help="instances of a piece")
+    parser.add_argument("--minutes", type=float, default=60, help="no run begins after them")
     arguments = parser.parse_args()
     end = time.monotonic() + arguments.minutes * 60
-    for column, bench, instance_id, scaffold in pending(arguments):
+    for column, bench, ids, scaffold in pending(arguments):
         if time.monotonic() > end:
             break
-        row = {"benchmark": column} | attempt(bench, arguments.repos, instance_id, scaffold)
         with arguments.results.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(f"{column} {instance_id} {scaffold}: {row['exit_reason']}, {row['resolved']=}", file=sys.stderr)
+            for attempt in attempts(bench, arguments.repos, ids, scaffold):
+                file.write(json.dumps({"benchmark": column} | row_of(attempt, scaffold)) + "\n")
+                print(f"{column} {attempt.instance_id} {scaffold}: {attempt.resolved=}", file=sys.stderr)
     print(*table(rows_of(arguments.results)), sep="\n")
 
 
-def pending(arguments: argparse.Namespace) -> Iterator[tuple[str, str, str, str]]:
-    """The attempts that are not there: column, benchmark, instance, scaffold."""
+def pending(arguments: argparse.Namespace) -> Iterator[tuple[str, str, list[str], str]]:
+    """The runs that are to be made: column, benchmark, instances, scaffold."""
     made = {(row["benchmark"], row["instance_id"], row["scaffold"]) for row in rows_of(arguments.results)}
     for each in arguments.on:
         column, _, bench = each.partition("=")
-        for instance_id in instances(bench, arguments.repos):
+        for piece in batched(instances(bench, arguments.repos), arguments.at_once):
             for scaffold in arguments.scaffolds.split(","):
-                if (column, instance_id, scaffold) not in made:
-                    yield column, bench, instance_id, scaffold
+                if missing := [each for each in piece if (column, each, scaffold) not in made]:
+                    yield column, bench, missing, scaffold
+
+
+def batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def instances(bench: str, repos: Path | None) -> list[str]:
@@ -69,27 +74,28 @@ def instances(bench: str, repos: Path | None) -> list[str]:
     return sorted(ids, key=lambda each: hashlib.sha256(each.encode()).hexdigest())
 
 
-def attempt(bench: str, repos: Path | None, instance_id: str, scaffold: str) -> Row:
+def attempts(bench: str, repos: Path | None, ids: Sequence[str], scaffold: str) -> Iterator[Attempt]:
     with tempfile.TemporaryDirectory() as directory:
-        command = ["patchwright", "eval", "run", bench, "--scaffold", scaffold, "--only", instance_id]
+        command = ["patchwright", "eval", "run", bench, "--scaffold", scaffold, "--only", ",".join(ids)]
         command += ["--time-limit", str(TIME_LIMIT_S), "--out", directory]
         command += ["--repos", str(repos)] if repos else []
-        ended = subprocess.run(command, check=False, capture_output=True, text=True)
-        made = Path(directory) / "attempts" / instance_id / "1" / "attempt.json"
-        if ended.returncode or not made.exists():
-            raise SystemExit(f"{' '.join(command)}: {ended.stderr}")
-        outcome = Attempt.model_validate_json(made.read_bytes())
+        subprocess.run(command, check=True)
+        for path in Path(directory).glob("attempts/*/1/attempt.json"):
+            yield Attempt.model_validate_json(path.read_bytes())
+
+
+def row_of(attempt: Attempt, scaffold: str) -> Row:
     return {
-        "instance_id": instance_id,
+        "instance_id": attempt.instance_id,
         "scaffold": scaffold,
         "model": load_settings().model,
         "time_limit_s": TIME_LIMIT_S,
-        "resolved": outcome.resolved,
-        "exit_reason": outcome.exit_reason,
-        "detail": outcome.detail,
-        "seconds": round(outcome.seconds, 1),
-        "steps": outcome.steps,
-        "usage": outcome.usage.model_dump() if outcome.usage else None,
+        "resolved": attempt.resolved,
+        "exit_reason": attempt.exit_reason,
+        "detail": attempt.detail,
+        "seconds": round(attempt.seconds, 1),
+        "steps": attempt.steps,
+        "usage": attempt.usage.model_dump() if attempt.usage else None,
     }
 
 
