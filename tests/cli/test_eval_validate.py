@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.evals.adder import make_mirror, make_row, write_rows
+from tests.evals.dataset_hub import DATASET, hub
 from tests.evals.lookalikes import quixbugs_checkout
 
 
@@ -40,6 +41,17 @@ def test_verdicts_are_kept_and_not_made_twice(tmp_path: Path, rows: Path, enviro
     second = validate(tmp_path, environment, *arguments)
     assert (second.returncode, second.stdout) == (0, first.stdout)
     assert "can be graded" not in second.stderr
+
+
+def test_a_dataset_of_hugging_face_is_fetched_by_its_name(tmp_path: Path, environment: dict[str, str]) -> None:
+    base = make_mirror(tmp_path / "repos")
+    with hub(make_row(base)) as endpoint:
+        own = environment | {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "hf")}
+        done = validate(tmp_path, own, DATASET, "--repos", str(tmp_path / "repos"))
+        assert done.returncode == 0, done.stderr
+        assert "ada__adder-1: can be graded" in done.stderr
+        other = validate(tmp_path, own, f"{DATASET}@dev")
+    assert (other.returncode, "@SPLIT picks a split" in other.stderr) == (3, True), other.stderr
 
 
 def test_exercises_are_validated_by_the_same_command(tmp_path: Path, environment: dict[str, str]) -> None:
