@@ -23,6 +23,8 @@ JUDGING = judging_files("python check_adder.py && python -m pytest -q sums/few.p
         *((name, True) for name in ("pyproject.toml", "setup.cfg", "pytest.toml", "makefile", ".coveragerc")),
         ("sitecustomize.py", True),
         ("usercustomize.py", True),
+        *((name, True) for name in ("pytest.py", "_pytest/__init__.py", "unittest.py")),
+        *((name, False) for name in ("src/pytest/__init__.py", "src/_pytest/python.py", "_pytest/python.py")),
         ("setup.py", False),
         ("polls/tests.py", True),
         ("pkg/sums_tests.py", True),

@@ -15,6 +15,9 @@ _SETTINGS = frozenset(
         *("sitecustomize.py", "usercustomize.py"),
     }
 )
+_RUNNERS = ("pytest", "_pytest", "pluggy", "unittest", "doctest")
+# At the top of the tree, which Python looks into first, these would be taken for the programs that run the tests.
+_IN_A_RUNNERS_PLACE = frozenset(path for name in _RUNNERS for path in (f"{name}.py", f"{name}/__init__.py"))
 # What plugins call the one test that they make of each file.
 _CHECKERS = frozenset(
     {"black", "flake8", "isort", "mypy", "mypy-status", "pycodestyle", "pydocstyle", "pylint", "ruff"}
@@ -45,7 +48,7 @@ def is_evidence(path: str, judging: Set[str]) -> bool:
     """`path` is relative to the work tree, as in a patch; for `judging` see `judging_files`."""
     name = PurePosixPath(path)
     is_setting = name.name in _SETTINGS or name.name.startswith("jest.config.")
-    return is_setting or is_test(path) or str(name) in judging
+    return is_setting or is_test(path) or str(name) in judging | _IN_A_RUNNERS_PLACE
 
 
 def without_evidence(patch: str, judging: Set[str]) -> str:
