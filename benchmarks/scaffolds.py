@@ -21,13 +21,14 @@ from statistics import median
 from typing import Any
 
 from patchwright.config import load_settings
-from patchwright.evals.registry import Places, benchmark_named
+from patchwright.evals.registry import Places, benchmark_named, verdicts
 from patchwright.evals.report.statistics import wilson
 from patchwright.schema.attempt import Attempt
 
 Row = dict[str, Any]
 
 SCAFFOLDS = ("run", "resolve", "aider", "gptme", "mini-swe-agent")
+ATTEMPTS = "attempts/*/1/attempt.json"
 TIME_LIMIT_S = 180
 """For each attempt."""
 
@@ -54,12 +55,13 @@ def main() -> None:
 
 def pending(arguments: argparse.Namespace) -> Iterator[tuple[str, str, list[str], str]]:
     """The runs that are to be made: column, benchmark, instances, scaffold."""
-    made = {(row["benchmark"], row["instance_id"], row["scaffold"]) for row in rows_of(arguments.results)}
+    made = {key_of(row) for row in rows_of(arguments.results)}
+    model = load_settings().model
     for each in arguments.on:
         column, _, bench = each.partition("=")
         for piece in batched(instances(bench, arguments.repos), arguments.at_once):
             for scaffold in arguments.scaffolds.split(","):
-                if missing := [each for each in piece if (column, each, scaffold) not in made]:
+                if missing := [each for each in piece if (column, each, scaffold, model, TIME_LIMIT_S) not in made]:
                     yield column, bench, missing, scaffold
 
 
@@ -70,7 +72,9 @@ def batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 def instances(bench: str, repos: Path | None) -> list[str]:
     settings = load_settings()
     places = Places(settings.sandbox.path, settings.data_dir / "evals", repos, settings.sandbox)
-    ids = [instance.instance_id for instance in benchmark_named(bench, places).instances()]
+    benchmark = benchmark_named(bench, places)
+    cannot = {each.instance_id for each in verdicts(benchmark, places).values() if not each.gradable}
+    ids = {instance.instance_id for instance in benchmark.instances()} - cannot
     return sorted(ids, key=lambda each: hashlib.sha256(each.encode()).hexdigest())
 
 
@@ -79,9 +83,11 @@ def attempts(bench: str, repos: Path | None, ids: Sequence[str], scaffold: str) 
         command = ["patchwright", "eval", "run", bench, "--scaffold", scaffold, "--only", ",".join(ids)]
         command += ["--time-limit", str(TIME_LIMIT_S), "--out", directory]
         command += ["--repos", str(repos)] if repos else []
-        subprocess.run(command, check=True)
-        for path in Path(directory).glob("attempts/*/1/attempt.json"):
-            yield Attempt.model_validate_json(path.read_bytes())
+        try:
+            subprocess.run(command, check=True)
+        finally:
+            for path in sorted(Path(directory).glob(ATTEMPTS)):
+                yield Attempt.model_validate_json(path.read_bytes())
 
 
 def row_of(attempt: Attempt, scaffold: str) -> Row:
@@ -100,21 +106,32 @@ def row_of(attempt: Attempt, scaffold: str) -> Row:
 
 
 def rows_of(results: Path) -> list[Row]:
-    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    """Without a last line that was cut off."""
+    lines = results.read_text().splitlines(keepends=True) if results.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def key_of(row: Row) -> tuple[object, ...]:
+    return tuple(row[name] for name in ("benchmark", "instance_id", "scaffold", "model", "time_limit_s"))
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
-    """Only the instances that every scaffold has attempted count."""
-    for column in dict.fromkeys(row["benchmark"] for row in rows):
-        here = [row for row in rows if row["benchmark"] == column]
+    """One for each benchmark, model and limit. Only the instances that every scaffold has attempted count."""
+    for column, model, limit_s in dict.fromkeys(map(column_of, rows)):
+        here = [row for row in rows if column_of(row) == (column, model, limit_s)]
         scaffolds = list(dict.fromkeys(row["scaffold"] for row in here))
         common = set[str].intersection(
             *({row["instance_id"] for row in here if row["scaffold"] == scaffold} for scaffold in scaffolds)
         )
-        yield f"\n| {column}, {len(common)} instances | resolved | 95 % | seconds, median | steps, median | ended by |"
+        yield f"\n{column}, {len(common)} instances, {model}, {limit_s} s:\n"
+        yield "| scaffold | resolved | 95 % | seconds, median | steps, median | ended by |"
         yield "|---|---|---|---|---|---|"
         for scaffold in scaffolds:
             yield line(scaffold, [row for row in here if row["scaffold"] == scaffold and row["instance_id"] in common])
+
+
+def column_of(row: Row) -> tuple[str, str, float]:
+    return row["benchmark"], row["model"], row["time_limit_s"]
 
 
 def line(scaffold: str, rows: Sequence[Row]) -> str:

@@ -82,16 +82,20 @@ def test_what_was_validated_in_images_is_graded_in_them(own: dict[str, str], tmp
     docker.write_text(DOCKER.format(mirror=tmp_path / "repos" / "ada__adder", base=base))
     docker.chmod(0o755)
     own |= {"PATCHWRIGHT_SANDBOX__DOCKER": str(docker), "PATCHWRIGHT_DATA_DIR": str(tmp_path / "data")}
-    command = [*EVAL_RUN[:-1], "validate", str(rows), "--repos", str(tmp_path / "repos")]
+    in_images = ("--repos", str(tmp_path / "repos"), "--environments", "docker")
+    command = [*EVAL_RUN[:-1], "validate", str(rows), *in_images]
     validated = subprocess.run(command, env=own, capture_output=True, text=True, timeout=240, check=False)
     assert (validated.returncode, "ada__adder-1: can be graded" in validated.stderr) == (0, True), validated.stderr
     out = tmp_path / "run"
     with serving(MEND, FINISH) as endpoint:
-        arguments = (str(rows), "--repos", str(tmp_path / "repos"), "--base-url", endpoint.url, "--out", str(out))
+        arguments = (str(rows), *in_images, "--base-url", endpoint.url, "--out", str(out))
         ended = eval_run(own, *arguments)
         assert ended.stdout == "1 of 1 attempts resolved\n", ended.stderr
         refused = eval_run(own, *arguments, "--environments", "local")
         assert (refused.returncode, "its graded_in is docker, not local" in refused.stderr) == (2, True)
+        for bench in (str(write_rows(tmp_path / "plain.jsonl", make_row(base))), f"quixbugs:{tmp_path}"):
+            other = eval_run(own, bench, *arguments[1:])
+            assert (other.returncode, "official image" in other.stderr) == (2, True), other.stderr
     facts = RunFacts.model_validate_json((out / "run.json").read_bytes())
     assert (facts.graded_in, facts.validated) == ("docker", 1)
     assert docker.with_name("docker.log").read_text().split() == ["run"] * 3  # gold, base, and the attempt

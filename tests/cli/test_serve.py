@@ -244,7 +244,7 @@ def test_what_cannot_be_balanced_is_said_at_the_start(environment: dict[str, str
     assert (code, said.count("nothing answers at http://")) == (3, 2)
     code, said = told("--upstream", "gpu-box:8000")
     assert (code, "hint: such as http://gpu-box:8000/v1" in said) == (2, True)
-    for address in ("ftp://me:secret@gpu-box/v1", "http://me:secret@gpu-box:no-port/v1"):
+    for address in ("me:secret@gpu-box:8000", "ftp://me:secret@gpu-box/v1", "http://me:secret@gpu-box:no-port/v1"):
         code, said = told("--upstream", address)
         assert (code, "gpu-box" in said, "secret" in said) == (2, True, False)
     code, said = told("--replicas", "2", "--engine", "vllm")

@@ -269,14 +269,15 @@ async def test_llama_cpp_is_asked_for_a_named_call_as_json() -> None:
             return (await engine.connect()).model_copy(update={"tokenizes": True})
 
         async with Connection.opened(connect) as connection, served(gateway_for(OpenAIUpstream(connection))) as client:
-            answer = await client.post(CHAT, json=BODY | {"tools": [other, *TOOLS], "tool_choice": named})
+            body = BODY | {"tools": [other, *TOOLS], "tool_choice": named, "stop": ["}"]}
+            answer = await client.post(CHAT, json=body)
     assert answer.status_code == 200, answer.text
     (choice,) = answer.json()["choices"]
     (call,) = choice["message"]["tool_calls"]
     assert (call["function"], choice["message"]["content"]) == ({"name": "ls", "arguments": '{"a": {}}'}, None)
     assert choice["finish_reason"] == "tool_calls"
     (sent,) = engine.bodies
-    assert (sent["tools"], sent["tool_choice"]) == ([other, *TOOLS], "none")
+    assert (sent["tools"], sent["tool_choice"], sent["stop"]) == ([other, *TOOLS], "none", None)
     (only,) = sent["response_format"]["json_schema"]["schema"]["anyOf"]
     assert only["properties"]["name"] == {"const": "ls"}
 
@@ -304,6 +305,10 @@ async def test_text_completions_add_up() -> None:
         (b'{"messages": [{"role": "user", "content": "x"}], "n": 5}', "n is from 1 to 4"),
         (b'{"messages": [{"role": "user", "content": "x"}], "tool_choice": "required"}', "there are no tools"),
         (b'{"messages": [{"role": "user", "content": "x"}], "n_cmpl": 4}', "n_cmpl is not taken here"),
+        (
+            b'{"messages": [{"role": "user", "content": "x"}], "use_beam_search": true}',
+            "use_beam_search is not taken here",
+        ),
         (b'{"messages": [{"role": "user", "content": "x"}], "top_k": 1e400}', "too large"),
         (b'{"messages": [{"role": "user", "content": "x"}], "a": [{"b": -1e999}]}', "too large"),
         (b'{"messages": [{"role": "user", "content": "x"}], "stop": "' + b"x" * 1001 + b'"}', "at most 1000"),
@@ -468,12 +473,21 @@ async def test_no_answer_may_have_more_tokens_than_the_server_allows() -> None:
         Connection.opened(engine.connect) as connection,
         served(gateway_for(OpenAIUpstream(connection), tokens=50)) as client,
     ):
-        for fields in ({}, {"max_tokens": 7}, {"max_completion_tokens": 99}, {"n_predict": -1, "max_tokens": 60}):
+        asked = ({}, {"max_tokens": 7}, {"max_completion_tokens": 99}, {"n_predict": -1, "max_tokens": 60})
+        for fields in (*asked, {"n_predict": 16}):
             await client.post(CHAT, json=BODY | fields)
         await client.post("/v1/completions", json={"prompt": "Once"})
     limits = [{name: body[name] for name in body if "tokens" in name or name == "n_predict"} for body in engine.bodies]
     fifty = {"max_tokens": 50}
-    assert limits == [fifty, {"max_tokens": 7}, fifty | {"max_completion_tokens": 50}, fifty | {"n_predict": 50}, fifty]
+    said = [
+        fifty,
+        {"max_tokens": 7},
+        {"max_completion_tokens": 50},
+        fifty | {"n_predict": 50},
+        {"n_predict": 16},
+        fifty,
+    ]
+    assert limits == said
 
 
 async def test_who_reads_no_more_is_given_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -106,5 +106,7 @@ def _name(url: str) -> str:
     except httpx.InvalidURL as error:
         raise ConfigError(f"--upstream {shown(url)}: {str(error).lower()}") from None
     if parsed.scheme not in {"http", "https"} or not parsed.host:
-        raise ConfigError(f"--upstream {shown(url)} is no address", hint="such as http://gpu-box:8000/v1")
+        raise ConfigError(
+            f"--upstream {shown(url).rpartition('@')[2]} is no address", hint="such as http://gpu-box:8000/v1"
+        )
     return parsed.netloc.decode() + parsed.path.rstrip("/").removesuffix("/v1")

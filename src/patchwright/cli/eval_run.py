@@ -17,7 +17,6 @@ import typer
 from patchwright import __version__
 from patchwright.cli.assemble import engine_of
 from patchwright.cli.eval_progress import showing
-from patchwright.cli.eval_validate import Where
 from patchwright.cli.exit_codes import DONE, INTERRUPTED
 from patchwright.cli.interrupts import interrupts
 from patchwright.config import CONFIG_FILE_VARIABLE, Settings, load_settings
@@ -25,8 +24,9 @@ from patchwright.engines.base import Engine
 from patchwright.errors import ConfigError
 from patchwright.evals.base import Benchmark
 from patchwright.evals.exercises import Exercises, check_pytest
-from patchwright.evals.images import images_where
-from patchwright.evals.registry import Places, benchmark_named, has_a_name, verdicts
+from patchwright.evals.images import images_for
+from patchwright.evals.recipes import install_config_of
+from patchwright.evals.registry import Places, benchmark_named, verdicts
 from patchwright.evals.run.directory import RunDirectory
 from patchwright.evals.run.on_ray import OnRay, Reservation, cluster
 from patchwright.evals.run.runner import Runner
@@ -36,9 +36,11 @@ from patchwright.evals.scaffolds.base import Scaffold
 from patchwright.evals.scaffolds.foreign import Foreign
 from patchwright.evals.scaffolds.patchwright import Patchwright
 from patchwright.evals.scaffolds.recipes import RECIPES
-from patchwright.schema.attempt import Attempt, RunFacts
+from patchwright.schema.attempt import Attempt, Environments, RunFacts
 from patchwright.schema.endpoint import shown
 from patchwright.schema.instance import Instance
+
+NO_RECIPE = "nothing says how an environment to work in is made on this machine"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Options:
     limit: int | None
     out: Path
     repos: Path | None
-    where: Where
+    environments: Environments
     retry_errors: bool
     ray: str | None
     reservation: Reservation
@@ -86,8 +88,9 @@ def run(
     ] = False,
     repos: Annotated[Path | None, typer.Option(help="For rows: a directory of git mirrors.")] = None,
     environments: Annotated[
-        Where, typer.Option(help="For rows, graded in official Docker images or this machine's own, as for validate.")
-    ] = "auto",
+        Environments,
+        typer.Option(help="Where rows are graded: this machine's own environments, or the official Docker images."),
+    ] = "local",
     ray: Annotated[
         str | None, typer.Option(help="Work on the Ray cluster at this address; `local` starts one.", metavar="ADDRESS")
     ] = None,
@@ -110,7 +113,7 @@ def run(
         limit=limit,
         out=out,
         repos=repos,
-        where=environments,
+        environments=environments,
         retry_errors=retry_errors,
         ray=ray,
         reservation=Reservation(ray_cpus, int(ray_memory * 2**30)),
@@ -119,7 +122,7 @@ def run(
 
 
 async def _run(options: Options, settings: Settings) -> int:
-    images = None if has_a_name(options.benchmark) else await images_where(options.where, settings.sandbox.docker)
+    images = await images_for(options.environments, settings.sandbox.docker)
     places = Places(settings.sandbox.path, settings.data_dir / "evals", options.repos, settings.sandbox, images)
     benchmark = benchmark_named(options.benchmark, places)
     if isinstance(benchmark, Exercises):
@@ -127,6 +130,8 @@ async def _run(options: Options, settings: Settings) -> int:
     named = chosen(benchmark.instances(), options.only, options.limit)
     known = verdicts(benchmark, places)
     reasons = {each.instance_id: each.why_not for each in known.values() if not each.gradable}
+    if images:
+        reasons |= {each.instance_id: NO_RECIPE for each in named if install_config_of(each) is None}
     instances = [instance for instance in named if instance.instance_id not in reasons]
     if not instances:
         raise ConfigError("this machine can grade none of the instances", hint="`patchwright eval validate` says why")
@@ -142,12 +147,15 @@ async def _run(options: Options, settings: Settings) -> int:
         time_limit_s=options.time_limit_s,
         instance_ids=tuple(instance.instance_id for instance in instances),
         excluded={each.instance_id: reasons[each.instance_id] for each in named if each.instance_id in reasons},
-        graded_in="docker" if images else "local",
+        graded_in=options.environments,
         validated=sum(instance.instance_id in known for instance in instances),
         machine=f"{platform.node()}, {os.cpu_count()} cores",
         patchwright=__version__,
         command=shlex.join(["patchwright", *map(shown, sys.argv[1:])]),
     )
+    if unknown := len(instances) - (facts.validated or 0):
+        hint = f"`patchwright eval validate {options.benchmark}` finds those that cannot be graded"
+        typer.echo(f"{unknown} of {len(instances)} instances were never validated here; {hint}", err=True)
     directory = RunDirectory(options.out)
     with directory.open(facts), _place(options, benchmark, scaffold) as place:
         if options.retry_errors:

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from patchwright.schema.attempt import Environments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +18,8 @@ if TYPE_CHECKING:
     from patchwright.cli.eval_validate_views import ValidationView
     from patchwright.config import Settings
     from patchwright.evals.base import Benchmark
-    from patchwright.evals.registry import Places
     from patchwright.evals.validation import Validation
     from patchwright.schema.instance import Instance
-
-Where = Literal["auto", "local", "docker"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Options:
     out: Path | None
     workers: int
     again: bool
-    where: Where
+    environments: Environments
     timeout_s: float
 
 
@@ -54,8 +53,8 @@ def validate(
     workers: Annotated[int, typer.Option(min=1, help="Instances at once.")] = 1,
     again: Annotated[bool, typer.Option(help="Try those again that could not be graded.")] = False,
     environments: Annotated[
-        Where, typer.Option(help="Official Docker images, or this machine's own; auto: images where Docker answers.")
-    ] = "auto",
+        Environments, typer.Option(help="This machine's own environments, or the official Docker images.")
+    ] = "local",
     timeout: Annotated[float, typer.Option(min=1, help="Seconds at most for one run of the tests.")] = 1800,
 ) -> None:
     """Run the gold patch and the base of each instance, and list what this machine can grade.
@@ -74,10 +73,18 @@ async def _validate(options: Options, settings: Settings) -> int:
     from patchwright.cli.exit_codes import DONE, INFRASTRUCTURE, INTERRUPTED
     from patchwright.cli.interrupts import interrupts
     from patchwright.evals.exercises import Exercises, check_pytest
-    from patchwright.evals.registry import benchmark_named, verdicts_file
+    from patchwright.evals.images import images_for
+    from patchwright.evals.registry import Places, benchmark_named, verdicts_file
     from patchwright.evals.validation import read_validations
 
-    places = await _places(options, settings)
+    places = Places(
+        settings.sandbox.path,
+        settings.data_dir / "evals",
+        options.repos,
+        settings.sandbox,
+        images=await images_for(options.environments, settings.sandbox.docker),
+        test_timeout_s=options.timeout_s,
+    )
     benchmark = benchmark_named(options.benchmark, places)
     if isinstance(benchmark, Exercises):
         await check_pytest(benchmark.path)
@@ -97,21 +104,6 @@ async def _validate(options: Options, settings: Settings) -> int:
     if stop.is_set():
         return INTERRUPTED
     return DONE if any(each.gradable for each in done.values()) else INFRASTRUCTURE
-
-
-async def _places(options: Options, settings: Settings) -> Places:
-    from patchwright.evals.images import images_where
-    from patchwright.evals.registry import Places, has_a_name
-
-    named = has_a_name(options.benchmark)
-    return Places(
-        settings.sandbox.path,
-        settings.data_dir / "evals",
-        options.repos,
-        settings.sandbox,
-        images=None if named else await images_where(options.where, settings.sandbox.docker),
-        test_timeout_s=options.timeout_s,
-    )
 
 
 def _chosen(instances: Sequence[Instance], options: Options) -> Sequence[Instance]:

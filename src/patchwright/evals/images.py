@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 from patchwright.errors import BenchmarkError, SandboxError
 from patchwright.evals.official import Outcome
+from patchwright.schema.attempt import Environments
 
 _GIVEN = "/patchwright"
 """Where the container has the patch and the script."""
@@ -30,16 +30,14 @@ _CLIENT_FAILED = (125, 126, 127)
 """`docker run`'s own exit codes."""
 
 
-async def images_where(where: Literal["auto", "local", "docker"], docker: str) -> "Images | None":
-    """The images, where they are to be graded in: with "auto", where an engine answers the client `docker`.
-
-    Raises SandboxError when they must be and none does.
-    """
+async def images_for(environments: Environments, docker: str) -> "Images | None":
+    """The images, where patches are to be graded in them. Raises SandboxError when no engine answers `docker`."""
+    if environments == "local":
+        return None
     images = Images(docker)
-    answers = where != "local" and await images.answer()
-    if where == "docker" and not answers:
+    if not await images.answer():
         raise SandboxError("no Docker engine answers", hint="`docker version` says why; or `--environments local`")
-    return images if answers else None
+    return images
 
 
 class Images:

@@ -47,9 +47,12 @@ class Places:
 
 
 def benchmark_named(reference: str, places: Places) -> Benchmark:
-    """Raises ConfigError for a name that nobody knows, BenchmarkError and RecordError for what lies there."""
+    """Raises ConfigError for a name that nobody knows or that has no images, where those are asked for;
+    BenchmarkError and RecordError for what lies there."""
     name, _, place = reference.partition(":")
     if has_a_name(reference):
+        if places.images:
+            raise ConfigError(f"{name} has no official images", hint="leave --environments out")
         return replace(BENCHMARKS[name](Path(place), places.path), settings=places.sandbox)
     if Path(reference).suffix in FILE_KINDS or "/" in reference:
         environments = Environments(places.data / "environments", path=places.path)
@@ -78,5 +81,4 @@ def verdicts(benchmark: Benchmark, places: Places) -> Mapping[str, Validation]:
 
 def verdicts_file(benchmark: Benchmark, places: Places) -> Path:
     """Where the verdicts on a benchmark's instances are kept."""
-    in_images = places.images is not None and isinstance(benchmark, SweBench)
-    return places.data / "validated" / f"{benchmark.name}{'-docker' if in_images else ''}.jsonl"
+    return places.data / "validated" / f"{benchmark.name}{'-docker' if places.images else ''}.jsonl"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from patchwright.errors import BenchmarkError
+from patchwright.errors import BenchmarkError, ConfigError
 from patchwright.evals.base import Workspace
 from patchwright.evals.environments import Environment, Environments
 from patchwright.evals.grading import GRADING_LOG, graded, official_script
@@ -24,7 +24,8 @@ TEST_TIMEOUT_S = 1800.0
 class SweBench:
     """Instances of a file or a dataset of the SWE-bench family.
 
-    With `images`, patches are graded in the official containers; without, in an environment of this machine.
+    With `images`, patches are graded in the official containers, and `instances` raises ConfigError when one names no
+    image; without, in an environment of this machine.
     """
 
     def __init__(
@@ -49,6 +50,9 @@ class SweBench:
     def instances(self) -> Sequence[Instance]:
         if self._instances is None:
             self._instances = read_rows(self._source)
+            if self._images and (other := next((each for each in self._instances if not each.image), None)):
+                hint = "grade in this machine's own environments, with --environments local"
+                raise ConfigError(f"{other.instance_id} names no official image", hint=hint)
         return self._instances
 
     async def prepare(self, instance: Instance, directory: Path) -> Workspace:
@@ -75,7 +79,7 @@ class SweBench:
         return grade.model_copy(update={"duration_s": round(time.monotonic() - started, 2)})
 
     async def _run(self, instance: Instance, patch: str, script: str, directory: Path) -> Outcome:
-        if self._images and instance.image:
+        if self._images:
             return await self._images.run(instance.image, script, patch, timeout_s=self._test_timeout_s)
         tree, environment = await self._made(instance, directory)
         return await run_official(

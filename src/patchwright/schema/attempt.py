@@ -15,6 +15,9 @@ ExitReason = Literal["done", "limit", "gave_up", "error"]
 """How an attempt ended: by itself with a patch to show, at a limit of time, steps or tokens, by itself without a
 patch, or by a crash of the scaffold or its environment."""
 
+Environments = Literal["local", "docker"]
+"""Where patches are graded: in environments of this machine, or in the official images."""
+
 
 class RunFacts(Record):
     """What a run is: the same for all of its attempts. Two runs are comparable when their benchmarks are the same."""
@@ -32,8 +35,7 @@ class RunFacts(Record):
     """All that count, those without any attempt too."""
     excluded: dict[str, str] = {}
     """Instances that were named and do not count, with the reason: this machine cannot grade them."""
-    graded_in: Literal["local", "docker"] = "local"
-    """Environments of the machine, or the official images."""
+    graded_in: Environments = "local"
     validated: int | None = None
     """So many of `instance_ids` were known to be gradable there when the run began; None where nobody said."""
     machine: str = ""

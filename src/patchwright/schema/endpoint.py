@@ -16,10 +16,10 @@ answer of nothing; other templates write them down somehow."""
 
 
 def shown(address: str) -> str:
-    """The address without the name and the password in it: it goes into logs and to clients."""
+    """The address without the name, the password and the query in it: it goes into logs and to clients."""
     scheme, separator, rest = address.partition("://")
     host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
 
 
 class Endpoint(Record):

@@ -102,8 +102,8 @@ class StreamOptions(Part):
     include_usage: bool = False
 
 
-_OTHER_MAX_TOKENS = ("n_predict",)
-"""llama.cpp's own name, which it heeds first."""
+_MAX_TOKENS = ("max_tokens", "max_completion_tokens", "n_predict")
+"""OpenAI's names, old and new, and llama.cpp's own."""
 _OTHER_NS = ("n_cmpl", "best_of", "use_beam_search")
 """llama.cpp's own name for n, and vLLM's ways to have more answers made than are given."""
 StopString = Annotated[str, Field(max_length=LONGEST_STOP)]
@@ -127,7 +127,8 @@ class Asked(Part):
     def _asks_for_more_in_one_way(self) -> Self:
         """What engines would take for `n`, or for work that nobody has counted."""
         for name in _OTHER_NS:
-            if (self.model_extra or {}).get(name) not in (None, False, 1):
+            asked = (self.model_extra or {}).get(name)
+            if asked is True or asked not in (None, False, 1):
                 raise ValueError(f"{name} is not taken here: several answers are asked for with n")
         return self
 
@@ -135,16 +136,11 @@ class Asked(Part):
     def answers(self) -> int:
         return self.n or 1
 
-    @property
-    def limit_tokens(self) -> int | None:
-        """What the client says that an answer may have."""
-        return self.max_tokens
-
     def limited(self, most: int) -> Self:
-        """The same for answers of so many tokens at most."""
-        wanted = min(self.limit_tokens or most, most)
-        others = {"max_completion_tokens", *_OTHER_MAX_TOKENS} & self.model_dump(exclude_unset=True).keys()
-        return self.model_copy(update=dict.fromkeys(("max_tokens", *others), wanted))
+        """The same for answers of so many tokens at most, under the names that the client has for it."""
+        asked = {name: getattr(self, name) for name in _MAX_TOKENS if name in self.model_fields_set}
+        limits = [each for each in asked.values() if isinstance(each, int) and each > 0]
+        return self.model_copy(update=dict.fromkeys(asked or ("max_tokens",), min([*limits, most])))
 
     @property
     def wants_usage(self) -> bool:
@@ -168,8 +164,8 @@ class ChatBody(Asked):
     @model_validator(mode="after")
     def _choice_is_there(self) -> "ChatBody":
         names = {tool.function.name for tool in self.tools or ()}
-        if isinstance(self.tool_choice, NamedChoice) and self.tool_choice.function.name not in names:
-            raise ValueError(f"tool_choice names {self.tool_choice.function.name}, which is not among the tools")
+        if self.named_tool is not None and self.named_tool not in names:
+            raise ValueError(f"tool_choice names {self.named_tool}, which is not among the tools")
         if self.tool_choice == "required" and not names:
             raise ValueError("tool_choice is required, and there are no tools")
         return self
@@ -177,6 +173,16 @@ class ChatBody(Asked):
     @property
     def limit_tokens(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def named_tool(self) -> str | None:
+        """The tool that `tool_choice` names."""
+        return self.tool_choice.function.name if isinstance(self.tool_choice, NamedChoice) else None
+
+    @property
+    def must_call(self) -> bool:
+        """Whether the answer must be a call."""
+        return self.tool_choice == "required" or self.named_tool is not None
 
     @property
     def stops(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from patchwright.schema.messages import Json, Usage
-from patchwright.serving.body import ChatBody, NamedChoice
+from patchwright.serving.body import ChatBody
 from patchwright.serving.problems import CUT_OFF, ENGINE, MALFORMED, Problem
 
 
@@ -152,8 +152,8 @@ class _Choice:
             function = self._calls[number]["function"]
             if problem := _problem(function["arguments"]):
                 self._refuse(f"the call of {function['name']} is cut off or malformed: {problem}")
-        named = body.tool_choice.function.name if isinstance(body.tool_choice, NamedChoice) else None
-        if (named or body.tool_choice == "required") and not self._calls:
+        named = body.named_tool
+        if body.must_call and not self._calls:
             self._refuse("no tool was called, although tool_choice asks for it")
         others = {call["function"]["name"] for call in self._calls.values()} - {named}
         if named and others:
@@ -161,7 +161,8 @@ class _Choice:
 
     def _refuse(self, message: str) -> None:
         if self._finish_reason == "length":
-            raise Problem(CUT_OFF, f"{message}; the answer ended at its limit of tokens: ask with a larger one")
+            way_out = "ask with a larger one, if the server allows it"
+            raise Problem(CUT_OFF, f"{message}; the answer ended at its limit of tokens: {way_out}")
         raise Problem(MALFORMED, message)
 
     def _add_to_call(self, piece: Json) -> None:

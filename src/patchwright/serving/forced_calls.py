@@ -12,24 +12,19 @@ from contextlib import aclosing
 from pydantic import JsonValue
 
 from patchwright.schema.messages import Json, ToolSpec
-from patchwright.serving.body import ChatBody, NamedChoice
+from patchwright.serving.body import ChatBody
 from patchwright.serving.conversation import tools_of
 
 _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\S)')
-_MAY_BE_THE_END = re.compile(r"[\s}]*\Z")
-
-
-def is_forced(body: ChatBody) -> bool:
-    """Whether the answer must be a call."""
-    return body.tool_choice == "required" or isinstance(body.tool_choice, NamedChoice)
+_MAY_BE_THE_END = " \t\r\n}"
 
 
 def as_json(body: ChatBody) -> Json:
-    """The fields that ask llama.cpp for the call as JSON. All tools stay in the prompt, and in its cache."""
-    named = body.tool_choice.function.name if isinstance(body.tool_choice, NamedChoice) else None
-    schema = call_schema([tool for tool in tools_of(body) if named in {None, tool.name}])
+    """The fields that ask llama.cpp for the call as JSON. All tools stay in the prompt, and in its cache; there is no
+    text for stop strings to stop."""
+    schema = call_schema([tool for tool in tools_of(body) if body.named_tool in {None, tool.name}])
     wanted = {"name": "call", "schema": schema, "strict": True}
-    return {"tool_choice": "none", "response_format": {"type": "json_schema", "json_schema": wanted}}
+    return {"tool_choice": "none", "response_format": {"type": "json_schema", "json_schema": wanted}, "stop": None}
 
 
 def call_schema(tools: Sequence[ToolSpec]) -> Json:
@@ -82,19 +77,18 @@ class _Call:
             function["name"] = json.loads(head[1])
             piece |= {"id": f"call_{secrets.token_hex(12)}", "type": "function"}
         if self.begun:
-            function["arguments"] = self._arguments(whole=finish_reason == "stop")
+            function["arguments"] = self._arguments(last=finish_reason is not None)
             return {"tool_calls": [piece]} if function["arguments"] or "name" in function else {}
         if finish_reason:
             return {"content": self._held}
         return {}
 
-    def _arguments(self, *, whole: bool) -> str:
-        if whole:
+    def _arguments(self, *, last: bool) -> str:
+        if last:
             text, self._held = self._held.rstrip().removesuffix("}").rstrip(), ""
             return text
-        end = _MAY_BE_THE_END.search(self._held)
-        split = end.start() if end else len(self._held)
-        text, self._held = self._held[:split], self._held[split:]
+        certain = len(self._held.rstrip(_MAY_BE_THE_END))
+        text, self._held = self._held[:certain], self._held[certain:]
         return text
 
 

@@ -16,7 +16,7 @@ from patchwright.errors import ConversationError, EngineError
 from patchwright.policy.connection import Connection
 from patchwright.policy.pieces import ROUTE, Piece, read_piece
 from patchwright.schema.messages import AssistantMessage, Json, Request, ToolSpec, Usage
-from patchwright.serving.body import ChatBody, NamedChoice, PlainFormat, SchemaFormat
+from patchwright.serving.body import ChatBody, PlainFormat, SchemaFormat
 from patchwright.serving.chunks import chunk, usage_chunk
 from patchwright.serving.conversation import request_of
 from patchwright.serving.openai_upstream import OpenAIUpstream, choosing, is_ready, problem_of
@@ -124,7 +124,7 @@ class MistralUpstream:
 
 def answering_of(body: ChatBody, request: Request) -> Answering:
     """What the body allows as an answer."""
-    named = body.tool_choice.function.name if isinstance(body.tool_choice, NamedChoice) else None
+    named = body.named_tool
     tools: tuple[ToolSpec, ...] = () if body.tool_choice == "none" else request.tools
     schema: Json | None = None
     match body.response_format:
@@ -136,7 +136,7 @@ def answering_of(body: ChatBody, request: Request) -> Answering:
             pass
     return Answering(
         tools=[tool for tool in tools if named in {None, tool.name}],
-        required=named is not None or body.tool_choice == "required",
+        required=body.must_call,
         parallel=body.parallel_tool_calls is not False and named is None,
         schema=schema,
     )

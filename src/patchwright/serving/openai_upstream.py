@@ -15,7 +15,7 @@ from patchwright.policy.dialect import in_mistrals_dialect
 from patchwright.schema.messages import Json, ToolCall
 from patchwright.serving.body import ChatBody
 from patchwright.serving.conversation import is_plain, request_of
-from patchwright.serving.forced_calls import as_calls, as_json, is_forced
+from patchwright.serving.forced_calls import as_calls, as_json
 from patchwright.serving.problems import BUSY, ENGINE, INVALID, NO_MODEL, TOO_LONG, UNAVAILABLE, Problem
 
 _CHAT = "/v1/chat/completions"
@@ -49,7 +49,7 @@ class OpenAIUpstream:
 
     async def chat(self, body: ChatBody) -> AsyncGenerator[Json]:
         asked = body.model_dump(exclude_unset=True, by_alias=True) | {"messages": self._messages(body)}
-        forced = self._connection.endpoint.tokenizes and is_forced(body)
+        forced = body.must_call and self._connection.endpoint.tokenizes
         chunks = as_calls(self._chunks(_CHAT, asked | as_json(body))) if forced else self._chunks(_CHAT, asked)
         async with aclosing(chunks):
             async for chunk in chunks:

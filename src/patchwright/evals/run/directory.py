@@ -17,13 +17,13 @@ from patchwright.schema.instance import Prediction
 
 _SAME = (
     "benchmark",
+    "graded_in",
     "model",
     "scaffold",
     "attempts",
     "time_limit_s",
     "instance_ids",
     "excluded",
-    "graded_in",
     "patchwright",
 )
 """The facts that make a run the same run. Its directory may move, and go on at another machine."""
