@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from patchwright.evals.exercises import Exercises, check_pytest
 from patchwright.evals.exercism import exercism, polyglot
 from patchwright.evals.humanevalfix import humanevalfix
 from patchwright.evals.quixbugs import quixbugs
+from patchwright.evals.registry import Places, benchmark_named
+from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Grade, Prediction
 from tests.conftest import git
-from tests.evals.lookalikes import exercism_checkout, humanevalfix_file, quixbugs_checkout
+from tests.evals.lookalikes import CONFTEST, exercism_checkout, humanevalfix_file, quixbugs_checkout
 
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
@@ -44,6 +47,18 @@ async def test_the_gold_patch_resolves_and_the_base_does_not(benchmark: Exercise
     base = await grade(benchmark, "", tmp_path / "base")
     assert (base.resolved, base.problem) == (False, "")
     assert " failed in " in (tmp_path / "base" / "grading.log").read_text()
+
+
+async def test_it_is_graded_in_the_users_sandbox(tmp_path: Path) -> None:
+    made = quixbugs_checkout(tmp_path / "quixbugs")
+    (made / "conftest.py").write_text(f"import os\n\n{CONFTEST}    assert os.environ.get('LICENCE') == 'ours'\n")
+    settings = SandboxSettings(environment={"LICENCE": "ours"})
+    benchmark = benchmark_named(f"quixbugs:{made}", Places(PATH, tmp_path / "data", None, settings))
+    assert isinstance(benchmark, Exercises)
+    (instance,) = benchmark.instances()
+    assert (await grade(benchmark, instance.patch, tmp_path / "with")).resolved
+    without = replace(benchmark, settings=SandboxSettings())
+    assert not (await grade(without, instance.patch, tmp_path / "without")).resolved
 
 
 async def test_the_work_tree_has_one_commit_and_none_of_the_answers(benchmark: Exercises, tmp_path: Path) -> None:
