@@ -507,3 +507,10 @@ async def test_who_reads_no_more_is_given_up(monkeypatch: pytest.MonkeyPatch, ca
             assert (await client.get("/health")).status_code == 200
             writer.close()
     assert "a client did not read its answer" in caplog.text
+
+
+async def test_what_was_said_of_an_answer_that_fails_is_counted() -> None:
+    async with gateway(stream(content("Hel"), content("lo"))) as (client, _):
+        assert (await client.post(CHAT, json=BODY)).status_code == 502
+        metrics = (await client.get("/metrics")).text
+    assert 'patchwright_tokens_total{kind="completion"} 2.0' in metrics

@@ -102,11 +102,16 @@ class Gateway:
             raise Problem(BUSY, message, retry_after_s=full.retry_after_s) from None
 
     async def _counted(self, chunks: AsyncIterator[Json], asked: float) -> AsyncGenerator[Json]:
-        """The last usage is the answer's: some endpoints say with each chunk what it has come to."""
-        first_s, usage = 0.0, None
-        async for chunk in chunks:
-            first_s = first_s or time.monotonic() - asked
-            usage = chunk.get("usage") or usage
-            yield chunk
-        if usage:
-            self.metrics.answered(usage, first_s, time.monotonic() - asked)
+        """The last usage is the answer's: some endpoints say with each chunk what it has come to. Of an answer that
+        fails or is given up, each chunk is taken for a token: it has no usage."""
+        first_s, told = 0.0, 0
+        usage: Json | None = None
+        try:
+            async for chunk in chunks:
+                first_s = first_s or time.monotonic() - asked
+                usage = chunk.get("usage") or usage
+                told += bool(chunk.get("choices"))
+                yield chunk
+        finally:
+            if told or usage:
+                self.metrics.answered(usage or {"completion_tokens": told}, first_s, time.monotonic() - asked)
