@@ -54,7 +54,7 @@ async def agent_in(
     async with open_sandbox("bubblewrap", repository, SandboxSettings()) as sandbox:
         snapshots = Snapshots(repository, store_dir)
         toolbox = open_toolbox(profile.tools, sandbox, profile.observation_chars)
-        tests = TestCommand(test_command, sandbox, limits.test_time_s) if test_command else None
+        tests = TestCommand(test_command, sandbox, limits.longest_tests_s) if test_command else None
         deadline = Deadline(limits.time_s, stop or asyncio.Event())
         files = await files_of(repository)
         opening = Opening("s1", policy.name, profile, sandbox, snapshots, deadline, tests, files)

@@ -177,6 +177,15 @@ async def test_a_command_that_outlasts_the_time_limit_is_cut_off(repository: Pat
     assert finish_of(events).duration_s < 10
 
 
+async def test_tests_that_hang_leave_time_to_mend_what_they_wait_for(repository: Path) -> None:
+    hangs = "until grep -q 'a + b' adder.py; do sleep 0.1; done"
+    script = [EDIT, FINISH]
+    events = await events_of(repository, script, test_command=hangs, limits=Limits(time_s=9))
+    before = next(event for event in events if isinstance(event, TestsRun))
+    assert (before.exit_code == 0, "(stopped after 3 s)" in before.output) == (False, True)
+    assert finish_of(events).reason == "done"
+
+
 async def test_the_user_can_stop_a_run_in_the_middle_of_a_command(repository: Path) -> None:
     stop = asyncio.Event()
     async with agent_in(repository, ScriptedPolicy([bash("sleep 60")]), stop=stop) as agent:

@@ -186,7 +186,7 @@ async def assembled(job: Job, engine: Engine, settings: Settings) -> AsyncGenera
     ):
         snapshots = Snapshots(job.work_tree, settings.state_dir / "snapshots")
         toolbox = open_toolbox(job.profile.tools, sandbox, job.profile.observation_chars)
-        tests = TestCommand(job.test_command, sandbox, job.limits.test_time_s) if job.test_command else None
+        tests = TestCommand(job.test_command, sandbox, job.limits.longest_tests_s) if job.test_command else None
         deadline = Deadline(job.limits.time_s, job.stop)
         opening = Opening(job.session, policy.name, job.profile, sandbox, snapshots, deadline, tests, job.files)
         calls = ToolCalls(toolbox, job.permission, snapshots, deadline, tests, job.profile)
