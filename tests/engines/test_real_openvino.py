@@ -18,9 +18,13 @@ from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.openvino import OpenVino, OpenVinoSettings
 from patchwright.engines.running import find_engine, running_engines, stop_engine
 from patchwright.models.checkpoint.convert import convert, opened
+from patchwright.policy.connection import Connection
 from patchwright.policy.openai import OpenAIPolicy
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.messages import Request, Sampling, ToolSpec, UserMessage
+from patchwright.serving.body import ChatBody
+from patchwright.serving.chunks import Completion
+from patchwright.serving.openai_upstream import OpenAIUpstream
 from tests.engines.asking import ask, client, drain, stream
 from tests.engines.waiting import has_ended, wait_until
 from tests.models.checkpoint.reference import NEW_TOKENS, by_llama_cpp
@@ -218,3 +222,26 @@ async def test_it_ends_whole(endpoint: Endpoint, state_dir: Path) -> None:
     stop_engine(find_engine(state_dir, "smol"), state_dir)
     wait_until(lambda: all(map(has_ended, processes)))
     assert running_engines(state_dir) == []
+
+
+async def test_a_call_that_must_be_made_is_made_by_a_model_that_was_never_taught_to(endpoint: Endpoint) -> None:
+    async def connect() -> Endpoint:
+        return endpoint
+
+    parameters = {
+        "type": "object",
+        "properties": {"city": {"enum": ["Oslo", "Rome"]}},
+        "required": ["city"],
+        "additionalProperties": False,
+    }
+    tool = {"type": "function", "function": {"name": "weather", "parameters": parameters}}
+    asked = {"messages": [{"role": "user", "content": "Hi"}], "tools": [tool], "tool_choice": "required"}
+    body = ChatBody.model_validate(asked | {"max_tokens": 200, "temperature": 0})
+    completion = Completion()
+    async with Connection.opened(connect) as connection:
+        async for chunk in OpenAIUpstream(connection).chat(body):
+            completion.add(chunk)
+    (choice,) = completion.json()["choices"]
+    (call,) = choice["message"]["tool_calls"]
+    assert (call["function"]["name"], choice["finish_reason"]) == ("weather", "tool_calls")
+    assert json.loads(call["function"]["arguments"])["city"] in {"Oslo", "Rome"}

@@ -1,6 +1,7 @@
-"""Calls that llama.cpp has to make: asked for as JSON that a schema holds to, and told as calls.
+"""Calls that llama.cpp and OpenVINO have to make: asked for as JSON that a schema holds to, and told as calls.
 
-By itself it lets a model write text before a call that is required, and a small model does not come to the call.
+By itself llama.cpp lets a model write text before a call that is required, and a small model does not come to the call;
+OpenVINO forces none.
 """
 
 import json
@@ -20,7 +21,7 @@ _MAY_BE_THE_END = " \t\r\n}"
 
 
 def as_json(body: ChatBody) -> Json:
-    """The fields that ask llama.cpp for the call as JSON. All tools stay in the prompt, and in its cache; there is no
+    """The fields that ask for the call as JSON. All tools stay in the prompt, and in its cache; there is no
     text for stop strings to stop."""
     schema = call_schema([tool for tool in tools_of(body) if body.named_tool in {None, tool.name}])
     wanted = {"name": "call", "schema": schema, "strict": True}
