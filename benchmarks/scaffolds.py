@@ -119,7 +119,8 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     """One for each benchmark, model and limit. Only the instances that every scaffold has attempted count."""
     for column, model, limit_s in dict.fromkeys(map(column_of, rows)):
         here = [row for row in rows if column_of(row) == (column, model, limit_s)]
-        scaffolds = list(dict.fromkeys(row["scaffold"] for row in here))
+        there = dict.fromkeys(row["scaffold"] for row in here)
+        scaffolds = sorted(there, key=lambda each: SCAFFOLDS.index(each) if each in SCAFFOLDS else len(SCAFFOLDS))
         common = set[str].intersection(
             *({row["instance_id"] for row in here if row["scaffold"] == scaffold} for scaffold in scaffolds)
         )
