@@ -47,6 +47,7 @@ def test_a_benchmark_runs_and_goes_on_where_it_was(own: dict[str, str], tmp_path
     assert "[1/1] quixbugs__double attempt 1: resolved, done" in first.stderr
     assert (again.stdout, again.returncode) == (first.stdout, 0)
     assert "1 of 1 attempts are over already" in again.stderr
+    assert "1 of 1 instances were never validated here" in first.stderr
     facts = RunFacts.model_validate_json((out / "run.json").read_bytes())
     assert (facts.benchmark, facts.model, facts.scaffold) == ("quixbugs", "scripted", "run")
     assert facts.command.startswith("patchwright eval run ")

@@ -62,9 +62,9 @@ def test_it_serves_until_it_is_told_to_stop(
     environment: dict[str, str], tiny_devstral: Path, told: signal.Signals
 ) -> None:
     environment |= {"PATCHWRIGHT_LLAMA_CPP__CONTEXT_TOKENS": "1024"}
-    with serving(environment, tiny_devstral / "tiny.gguf") as (url, process):
+    with serving(environment, tiny_devstral / "tiny.gguf", "--max-tokens", "3") as (url, process):
         assert httpx.get(f"{url}/ready").json() == {"status": "ready"}
-        body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
+        body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 30}
         answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60).json()
         assert answer["usage"]["completion_tokens"] == 3
         assert 'patchwright_tokens_total{kind="completion"} 3.0' in httpx.get(f"{url}/metrics").text
