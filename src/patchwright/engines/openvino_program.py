@@ -6,6 +6,7 @@ The library batches, caches prefixes and holds answers to a schema; this asks it
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -95,7 +96,9 @@ class Asked:
     def __init__(self, ids: Any, config: Any) -> None:
         self.ids = ids
         self.config = config
-        self.schema = structured.json_schema if (structured := config.structured_output_config) else None
+        structured = config.structured_output_config
+        self.schema = hashlib.sha256(structured.json_schema.encode()).digest() if structured else None
+        """Its hash: those that were tried are kept for ever."""
         self.is_wanted = True
         self.handle: Any = None
         self._loop = asyncio.get_running_loop()
@@ -125,7 +128,7 @@ class Worker:
         self._wanted = threading.Condition()
         self._waiting: deque[Asked] = deque()
         self._running: list[Asked] = []
-        self._schemas: set[str | None] = {None}
+        self._schemas: set[bytes | None] = {None}
         self._numbers = iter(range(1 << 62))
         threading.Thread(target=self._work, daemon=True).start()
 
