@@ -42,12 +42,15 @@ def test_a_benchmark_runs_and_goes_on_where_it_was(own: dict[str, str], tmp_path
         arguments = [f"quixbugs:{checkout}", "--base-url", address, "--out", str(out), "--time-limit", "90"]
         first = eval_run(own, *arguments)
         again = eval_run(own, *arguments)
+        (checkout / "correct_python_programs" / "double.py").write_text("def double(n):\n    return 2 * n\n")
+        other = eval_run(own, *arguments)
     assert first.returncode == 0, first.stderr
     assert first.stdout == "1 of 1 attempts resolved\n"
     assert "[1/1] quixbugs__double attempt 1: resolved, done" in first.stderr
     assert (again.stdout, again.returncode) == (first.stdout, 0)
     assert "1 of 1 attempts are over already" in again.stderr
     assert "1 of 1 instances were never validated here" in first.stderr
+    assert (other.returncode, "its rows are others" in other.stderr) == (2, True), other.stderr
     facts = RunFacts.model_validate_json((out / "run.json").read_bytes())
     assert (facts.benchmark, facts.model, facts.scaffold) == ("quixbugs", "scripted", "run")
     assert facts.command.startswith("patchwright eval run ")

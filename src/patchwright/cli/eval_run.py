@@ -27,6 +27,7 @@ from patchwright.evals.exercises import Exercises, check_pytest
 from patchwright.evals.images import images_for
 from patchwright.evals.recipes import install_config_of
 from patchwright.evals.registry import Places, benchmark_named, verdicts
+from patchwright.evals.rows import rows_hash
 from patchwright.evals.run.directory import RunDirectory
 from patchwright.evals.run.on_ray import OnRay, Reservation, cluster
 from patchwright.evals.run.runner import Runner
@@ -146,6 +147,7 @@ async def _run(options: Options, settings: Settings) -> int:
         attempts=options.attempts,
         time_limit_s=options.time_limit_s,
         instance_ids=tuple(instance.instance_id for instance in instances),
+        rows=rows_hash(instances),
         excluded={each.instance_id: reasons[each.instance_id] for each in named if each.instance_id in reasons},
         graded_in=options.environments,
         validated=sum(instance.instance_id in known for instance in instances),

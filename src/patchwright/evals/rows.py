@@ -4,8 +4,10 @@ Known: SWE-bench (Verified, Lite, full), Multilingual, SWE-Gym, SWE-rebench, SWE
 where they don't, this module says what is what. Columns that nobody here reads are dropped.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -52,6 +54,14 @@ def read_rows(source: str) -> tuple[Instance, ...]:
             raise RecordError(f"{source}: {instance.instance_id} is there twice")
         seen.add(instance.instance_id)
     return instances
+
+
+def rows_hash(instances: Iterable[Instance]) -> str:
+    """The same for the same instances in the same order, wherever they were read from."""
+    digest = sha256()
+    for instance in instances:
+        digest.update(json.dumps(instance.model_dump()).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _file_rows(path: Path) -> Iterator[tuple[str, Row]]:

@@ -33,6 +33,8 @@ class RunFacts(Record):
     time_limit_s: float
     instance_ids: tuple[str, ...]
     """All that count, those without any attempt too."""
+    rows: str = ""
+    """A hash of them as they were: other rows may have the same ids."""
     excluded: dict[str, str] = {}
     """Instances that were named and do not count, with the reason: this machine cannot grade them."""
     graded_in: Environments = "local"

@@ -23,6 +23,7 @@ _SAME = (
     "attempts",
     "time_limit_s",
     "instance_ids",
+    "rows",
     "excluded",
     "patchwright",
 )
@@ -125,7 +126,7 @@ class RunDirectory:
             raise RecordError(f"{path}: {error.errors(include_url=False)[0]['msg'].lower()}") from None
         for name in _SAME:
             before, now = there.model_dump()[name], facts.model_dump()[name]
-            if before != now:
+            if before not in (now, ""):  # as in a run of before there was such a fact
                 raise ConfigError(
                     f"{self.path} holds another run: its {name} {_difference(before, now)}",
                     hint="name another directory with --out",
@@ -133,7 +134,7 @@ class RunDirectory:
 
 
 def _difference(before: object, now: object) -> str:
-    short = isinstance(before, str | int | float) and isinstance(now, str | int | float)
+    short = all(isinstance(each, int | float) or (isinstance(each, str) and len(each) < 60) for each in (before, now))
     return f"is {before}, not {now}" if short else "are others"
 
 
