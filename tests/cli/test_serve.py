@@ -279,7 +279,7 @@ def test_no_request_that_its_description_allows_or_forbids_ends_in_a_5xx(
     """By schemathesis, from the server's own OpenAPI page. The smaller model answers faster."""
     environment |= {"PATCHWRIGHT_LLAMA_CPP__CONTEXT_TOKENS": "256"}
     model = tiny_devstral / "tiny.gguf" if devstral else write_tiny_gguf(tmp_path / "tiny.gguf")
-    with serving(environment, model) as (url, _):
+    with serving(environment, model, "--max-tokens", "32") as (url, _):
         command = [
             *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json"),
             *("--phases", "fuzzing", "--checks", "not_a_server_error", "--exclude-path", "/ready"),

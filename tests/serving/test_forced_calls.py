@@ -62,9 +62,11 @@ async def test_a_call_is_the_same_however_its_text_is_cut() -> None:
 
 
 async def test_what_is_cut_off_is_told_as_far_as_it_came() -> None:
-    choice = await told('{"name": "make", "arguments": {"a": {}', "}", finish_reason="length")
+    choice = await told('{"name": "make", "arguments": {"a": {', "}", finish_reason="length")
     assert choice["message"]["tool_calls"][0]["function"]["arguments"] == '{"a": {'
     assert choice["finish_reason"] == "length"
+    complete = await told('{"name": "make", "arguments": {"a": {}', "}", finish_reason="length")
+    assert complete["message"]["tool_calls"][0]["function"]["arguments"] == '{"a": {}}'
     whole = await told('{"name": "make", "arguments": {"a": 1}}', finish_reason="length")
     assert whole["message"]["tool_calls"][0]["function"]["arguments"] == '{"a": 1}'
     assert (await told('{"na', "me", finish_reason="length"))["message"]["content"] == '{"name'

@@ -64,6 +64,7 @@ class _Call:
 
     def __init__(self) -> None:
         self.begun = False
+        self._told = ""
         self._held = ""
         """What was not told yet: the beginning, or what may be the brace that closes the whole."""
 
@@ -86,11 +87,20 @@ class _Call:
 
     def _arguments(self, *, last: bool) -> str:
         if last:
-            text, self._held = self._held.rstrip().removesuffix("}").rstrip(), ""
-            return text
+            text = self._held.rstrip()
+            return text if _is_json(self._told + text) else text.removesuffix("}").rstrip()
         certain = len(self._held.rstrip(_MAY_BE_THE_END))
         text, self._held = self._held[:certain], self._held[certain:]
+        self._told += text
         return text
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _moved(schema: JsonValue, root: str) -> JsonValue:
