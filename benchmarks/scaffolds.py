@@ -46,10 +46,9 @@ def main() -> None:
     for column, bench, ids, scaffold in pending(arguments):
         if time.monotonic() > end:
             break
-        with arguments.results.open("a") as file:
-            for attempt in attempts(bench, arguments.repos, ids, scaffold):
-                file.write(json.dumps({"benchmark": column} | row_of(attempt, scaffold)) + "\n")
-                print(f"{column} {attempt.instance_id} {scaffold}: {attempt.resolved=}", file=sys.stderr)
+        for attempt in attempts(bench, arguments.repos, ids, scaffold):
+            append(arguments.results, {"benchmark": column} | row_of(attempt, scaffold))
+            print(f"{column} {attempt.instance_id} {scaffold}: {attempt.resolved=}", file=sys.stderr)
     print(*table(rows_of(arguments.results)), sep="\n")
 
 
@@ -109,6 +108,13 @@ def rows_of(results: Path) -> list[Row]:
     """Without a last line that was cut off."""
     lines = results.read_text().splitlines(keepends=True) if results.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def append(results: Path, row: Row) -> None:
+    """What an interruption left of a line is cut off first."""
+    with results.open("ab") as file:
+        file.truncate(results.read_bytes().rfind(b"\n") + 1)
+        file.write(json.dumps(row).encode() + b"\n")
 
 
 def key_of(row: Row) -> tuple[object, ...]:

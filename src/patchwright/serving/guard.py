@@ -40,16 +40,16 @@ class Guard:
         if origin and origin not in self.origins and not self._is_own(origin, headers.get("host", "")):
             raise Problem(FORBIDDEN, f"pages of {origin} may not use this server; --allow-origin lets them")
 
-    def _is_own(self, origin: str, host: str) -> bool:
-        """Whether it is the server's own page. Under a name that may be anybody's, no page is."""
-        return bool(self._hosts) and origin in (f"http://{host}", f"https://{host}")
-
     def owner(self, headers: Headers) -> str:
         """The name of the request's key. Raises Problem when one is asked for and it is none."""
         try:
             return self._owner(headers)
         except ConfigError as error:
             raise Problem(UNAVAILABLE, f"the server's keys cannot be read: {error}") from None
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        """Whether it is the server's own page. Under a name that may be anybody's, no page is."""
+        return bool(self._hosts) and origin in (f"http://{host}", f"https://{host}")
 
     def _owner(self, headers: Headers) -> str:
         self._required = self._required or self._keys.exist()

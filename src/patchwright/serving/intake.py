@@ -23,8 +23,6 @@ KEYED = "/v1/"
 """What the paths begin with that a key is asked for; the others are for who watches the server."""
 _TOO_DEEP = "recursion limit"
 """What jiter says of JSON that is nested more than 200 deep."""
-
-
 _KEY = HTTPBearer(auto_error=False, scheme_name="key", description="Where the server asks for one.")
 """For the OpenAPI page: the guard has read the header before."""
 
