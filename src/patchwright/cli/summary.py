@@ -59,7 +59,7 @@ class Summary:
             return ""
         usage = finished.usage
         costs = [
-            f"{finished.steps} steps in {finished.duration_s:.0f} s",
+            f"{finished.steps} step{'' if finished.steps == 1 else 's'} in {finished.duration_s:.0f} s",
             f"{usage.prompt_tokens} prompt tokens",
             f"{usage.completion_tokens} completion tokens",
         ]
