@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from tests.clients.upstream import Reply, ScriptedModel
 from tests.conftest import git
 
 TIMEOUT_S = 120
+OUTPUT = "output.txt"
+ANSWER_TOKENS = 128
+"""A small model may not find an end of its own."""
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that does not answer: updates, prices of models and telemetry are not what is tested."""
 
@@ -38,9 +42,13 @@ class Ended:
 def work(programs: Path, section: Section, replies: Sequence[Reply], place: Path, *, tooled: bool) -> Ended:
     """Does as the section says, before a scripted model."""
     model = ScriptedModel(TASK, replies, tooled=tooled)
-    with offering(model), _gateway(place, None, "--base-url", model.url) as server:
-        process = _run(programs, section, place, server, MODEL, TIMEOUT_S)
-    return Ended(process.returncode, process.stdout, place / "checkout", model)
+    with (
+        offering(model),
+        _gateway(place, None, "--base-url", model.url) as server,
+        _client(programs, section, place, server, MODEL) as client,
+    ):
+        code = client.wait(TIMEOUT_S)
+    return Ended(code, _said(place), place / "checkout", model)
 
 
 @dataclass(frozen=True)
@@ -51,18 +59,23 @@ class Tried:
     statuses: dict[int, int]
 
 
-def try_with_engine(programs: Path, section: Section, place: Path, model: str, timeout_s: float) -> Tried:
-    """Does as the section says, before a real engine; until it ends or the time is over."""
-    with _gateway(place, model) as server:
-        try:
-            output = _run(programs, section, place, server, model, timeout_s).stdout
-        except subprocess.TimeoutExpired as expired:
-            output = (expired.stdout or b"").decode(errors="replace")
-        counted = _COUNTED.findall(httpx.get(f"{server.url}/metrics").text)
+def try_with_engine(programs: Path, section: Section, place: Path, model: str, answers: int, timeout_s: float) -> Tried:
+    """Does as the section says, before a real engine; until it ends, has so many answers, or the time is over."""
+    end = time.monotonic() + timeout_s
+    with (
+        _gateway(place, model, "--max-tokens", str(ANSWER_TOKENS)) as server,
+        _client(programs, section, place, server, model) as client,
+    ):
+        while client.poll() is None and time.monotonic() < end and _statuses(server)[200] < answers:
+            time.sleep(1)
+        return Tried(_said(place), _statuses(server))
+
+
+def _statuses(server: "_Server") -> Counter[int]:
     statuses = Counter[int]()
-    for status, number in counted:
+    for status, number in _COUNTED.findall(httpx.get(f"{server.url}/metrics").text):
         statuses[int(status)] += int(number)
-    return Tried(output, statuses)
+    return statuses
 
 
 _COUNTED = re.compile(
@@ -114,9 +127,10 @@ def _variables(programs: Path, home: Path) -> dict[str, str]:
     return {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "TERM": "dumb"} | proxies | who
 
 
-def _run(
-    programs: Path, section: Section, place: Path, server: _Server, model: str, timeout_s: float
-) -> subprocess.CompletedProcess[str]:
+@contextmanager
+def _client(
+    programs: Path, section: Section, place: Path, server: _Server, model: str
+) -> Generator[subprocess.Popen[bytes]]:
     """In a PID namespace: some leave a server behind, which ends with it."""
 
     def filled(text: str) -> str:
@@ -126,14 +140,19 @@ def _run(
     for path, text in section.files.items():
         _write(place, path, filled(text))
     alone = (str(bwrap_path()), "--dev-bind", "/", "/", "--proc", "/proc", "--unshare-pid", "--die-with-parent")
-    return subprocess.run(
-        [*alone, "bash", "-euc", filled(section.commands)],
-        cwd=checkout,
-        env=_variables(programs, place / "home"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
+    command = [*alone, "bash", "-euc", filled(section.commands)]
+    variables = _variables(programs, place / "home")
+    with (
+        (place / OUTPUT).open("wb") as output,
+        subprocess.Popen(
+            command, cwd=checkout, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        ) as client,
+    ):
+        try:
+            yield client
+        finally:
+            client.kill()
+
+
+def _said(place: Path) -> str:
+    return (place / OUTPUT).read_text(errors="replace")
