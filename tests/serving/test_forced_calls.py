@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import JsonValue
 
 from patchwright.engines.llama_cpp import LlamaCpp
 from patchwright.engines.llama_cpp_settings import LlamaCppSettings
@@ -78,6 +79,24 @@ def test_the_schema_takes_calls_of_the_tools_and_no_others() -> None:
     for call in ({"name": "move", "arguments": {"from": "a", "to": "c"}}, {"name": "stop", "arguments": {"from": "a"}}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(call, schema)
+
+
+def test_what_a_schema_refers_to_is_found_where_it_was_moved_and_its_values_stay() -> None:
+    value: JsonValue = {"$ref": "#/a"}
+    parameters: Json = {
+        "properties": {"enum": {"$ref": "#/$defs/place"}, "all": {"items": [{"$ref": "#"}]}, "is": {"const": value}},
+        "$defs": {"place": {"enum": [value]}},
+    }
+    moved = call_schema([ToolSpec(name="go", description="", parameters=parameters)])["$defs"]["tool0"]
+    assert moved == {
+        "type": "object",
+        "properties": {
+            "enum": {"$ref": "#/$defs/tool0/$defs/place"},
+            "all": {"items": [{"$ref": "#/$defs/tool0"}]},
+            "is": {"const": value},
+        },
+        "$defs": {"place": {"enum": [value]}},
+    }
 
 
 @pytest.fixture(scope="module")

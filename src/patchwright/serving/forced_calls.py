@@ -17,6 +17,9 @@ from patchwright.serving.body import ChatBody
 from patchwright.serving.conversation import tools_of
 
 _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\S)')
+_SCHEMAS_BY_NAME = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+"""Keywords of JSON Schema whose names are the user's, not keywords."""
+_VALUES = ("const", "default", "enum", "examples")
 _MAY_BE_THE_END = " \t\r\n}"
 
 
@@ -107,12 +110,20 @@ def _moved(schema: JsonValue, root: str) -> JsonValue:
     """The schema as a part of another: what it refers to in itself is below `root` there."""
     match schema:
         case dict():
-            moved = {key: _moved(value, root) for key, value in schema.items()}
-            reference = schema.get("$ref")
-            if isinstance(reference, str) and reference.startswith("#"):
-                moved["$ref"] = root + reference.removeprefix("#")
-            return moved
+            return {key: _moved_keyword(key, value, root) for key, value in schema.items()}
         case list():
             return [_moved(each, root) for each in schema]
         case _:
             return schema
+
+
+def _moved_keyword(keyword: str, value: JsonValue, root: str) -> JsonValue:
+    match value:
+        case str() if keyword == "$ref" and value.startswith("#"):
+            return root + value.removeprefix("#")
+        case dict() if keyword in _SCHEMAS_BY_NAME:
+            return {name: _moved(each, root) for name, each in value.items()}
+        case _ if keyword in _VALUES:
+            return value
+        case _:
+            return _moved(value, root)
