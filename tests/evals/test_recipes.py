@@ -1,7 +1,27 @@
 """Recipes: the row's own comes first, a version finds the range that it lies in."""
 
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from patchwright.evals.environments import Environments
 from patchwright.evals.recipes import install_config_of, recipes
+from patchwright.evals.uv import python_of
 from patchwright.schema.instance import InstallConfig, Instance
+
+ASKS = """
+import json, os, urllib.request
+
+def test_it_is_on_this_machine():
+    address = os.environ["HTTPBIN_URL"]
+    assert address.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(f"{address}/get?a=1") as answer:
+        assert json.load(answer)["args"] == {"a": "1"}
+"""
+HAS_3_9 = Path(python_of("3.9")).is_absolute() or shutil.which("python3.9")
 
 
 def instance(repo: str, version: str, config: InstallConfig | None = None) -> Instance:
@@ -44,3 +64,18 @@ def test_no_two_recipes_are_for_the_same_version() -> None:
     ends = [(each.repo, end) for each in recipes() for end in {each.first, each.last}]
     for repo, version in ends:
         assert sum(each.fits(repo, version) for each in recipes()) == 1, (repo, version)
+
+
+@pytest.mark.skipif(not HAS_3_9, reason="there is no Python 3.9 here")
+async def test_the_tests_of_requests_ask_an_httpbin_on_this_machine(tmp_path: Path) -> None:
+    tree = tmp_path / "asking"
+    tree.mkdir()
+    (tree / "setup.py").write_text("from setuptools import setup\nsetup(name='asking', version='1', py_modules=[])\n")
+    (tree / "test_asking.py").write_text(ASKS)
+    config = install_config_of(instance("psf/requests", "2.4"))
+    assert config is not None
+    environment = await Environments(tmp_path / "cache", path=os.defpath).built(config, tree, name="asking")
+    variables = {"PATH": environment.path, **environment.variables}
+    command = [str(environment.python), "-m", "pytest", "test_asking.py"]
+    run = subprocess.run(command, cwd=tree, env=variables, capture_output=True, text=True, timeout=100, check=False)
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
