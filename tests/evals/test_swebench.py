@@ -11,6 +11,7 @@ import pytest
 from patchwright.errors import BenchmarkError, RepositoryError, ToolError
 from patchwright.evals.environments import Environments
 from patchwright.evals.grading import write_official_report
+from patchwright.evals.rows import rows_hash
 from patchwright.evals.scaffolds.patchwright import sandboxed
 from patchwright.evals.swebench import SweBench
 from patchwright.evals.trees import Trees, commit_all
@@ -232,9 +233,25 @@ async def test_what_fails_with_one_instance_is_said_of_it(tmp_path: Path) -> Non
 
 def test_verdicts_outlive_an_interruption(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.jsonl"
-    first, second = (Validation(instance_id=name, repo="a/b", version="1") for name in "ab")
+    instances = ScriptedBenchmark(2).instances()
+    first, second = (verdict_on(each) for each in instances)
     append_validation(file, first)
     file.write_bytes(file.read_bytes() + b'{"instance_id": "cut of')
-    assert read_validations(file) == {"a": first}
+    assert list(read_validations(file, instances).values()) == [first]
     append_validation(file, second)
-    assert read_validations(file) == {"a": first, "b": second}
+    assert list(read_validations(file, instances).values()) == [first, second]
+
+
+def test_a_verdict_is_on_its_row_alone_and_not_on_another_of_that_id(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.jsonl"
+    [instance] = ScriptedBenchmark(1).instances()
+    other = instance.model_copy(update={"eval_script": "pytest"})
+    for each in (instance, other):
+        append_validation(file, verdict_on(each))
+        assert read_validations(file, [each]) == {each.instance_id: verdict_on(each)}
+    assert read_validations(file, [instance]) == {instance.instance_id: verdict_on(instance)}
+    assert read_validations(file, [instance.model_copy(update={"patch": ""})]) == {}
+
+
+def verdict_on(instance: Instance) -> Validation:
+    return Validation(instance_id=instance.instance_id, repo="a/b", version="1", row=rows_hash([instance]))

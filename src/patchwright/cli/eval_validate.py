@@ -90,7 +90,7 @@ async def _validate(options: Options, settings: Settings) -> int:
         await check_pytest(benchmark.path)
     instances = _chosen(benchmark.instances(), options)
     out = options.out or verdicts_file(benchmark, places)
-    known = read_validations(out)
+    known = read_validations(out, instances)
     done = {
         each.instance_id: known[each.instance_id]
         for each in instances

@@ -76,7 +76,7 @@ def has_a_name(reference: str) -> bool:
 
 def verdicts(benchmark: Benchmark, places: Places) -> Mapping[str, Validation]:
     """What validating has found, by instance: where patches are graded in images, what they said, and so here."""
-    return read_validations(verdicts_file(benchmark, places))
+    return read_validations(verdicts_file(benchmark, places), benchmark.instances())
 
 
 def verdicts_file(benchmark: Benchmark, places: Places) -> Path:

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from patchwright.errors import PatchwrightError
 from patchwright.evals.base import Benchmark
 from patchwright.evals.grading import GRADING_LOG
+from patchwright.evals.rows import rows_hash
 from patchwright.lock import locked
 from patchwright.schema.instance import Grade, Instance, Prediction
 from patchwright.schema.record import Record, parse_line
@@ -21,6 +22,8 @@ class Validation(Record):
     instance_id: str
     repo: str
     version: str
+    row: str = ""
+    """The hash of the row that was graded. Those of versions that did not note it fit no row."""
     gold: Grade | None = None
     base: Grade | None = None
     problem: str = ""
@@ -46,7 +49,9 @@ class Validation(Record):
 async def validated(benchmark: Benchmark, instance: Instance, directory: Path) -> Validation:
     """Both grades, in empty directories that are made below `directory`. What cannot be graded is said, not raised."""
     started = time.monotonic()
-    about = Validation(instance_id=instance.instance_id, repo=instance.repo, version=instance.version)
+    about = Validation(
+        instance_id=instance.instance_id, repo=instance.repo, version=instance.version, row=rows_hash([instance])
+    )
     grades: dict[str, Grade] = {}
     problem = ""
     try:
@@ -61,19 +66,22 @@ async def validated(benchmark: Benchmark, instance: Instance, directory: Path) -
     return about.model_copy(update={**grades, "problem": problem, "seconds": round(time.monotonic() - started, 1)})
 
 
-def read_validations(file: Path) -> Mapping[str, Validation]:
-    """By instance id; the last one counts. A last line that was cut off is as good as none.
+def read_validations(file: Path, instances: Iterable[Instance]) -> Mapping[str, Validation]:
+    """Those on `instances`, by id; the last one counts. One on another row of the same id, and a last line that was cut
+    off, are as good as none.
 
     Raises RecordError.
     """
     adapter = TypeAdapter(Validation)
+    rows = {instance.instance_id: rows_hash([instance]) for instance in instances}
     lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
     found: dict[str, Validation] = {}
     for number, line in enumerate(lines, start=1):
         if not line.endswith(b"\n"):
             break
         validation = parse_line(adapter, line, file, number)
-        found[validation.instance_id] = validation
+        if validation.row == rows.get(validation.instance_id):
+            found[validation.instance_id] = validation
     return found
 
 
