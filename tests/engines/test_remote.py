@@ -55,7 +55,7 @@ async def test_each_servers_name_for_the_window_is_understood(window: dict[str, 
 
 @pytest.mark.parametrize(
     ("model", "rules"),
-    [("mistralai/Devstral-Small-2507", "mistral"), ("Codestral-latest", "mistral"), ("qwen2.5-coder", "any")],
+    [("mistralai/Devstral-Small-2507", "alternating"), ("Codestral-latest", "alternating"), ("qwen2.5-coder", "any")],
 )
 async def test_mistrals_models_have_rules_for_conversations(model: str, rules: str) -> None:
     async with serving({"data": [{"id": model}]}) as base_url:

@@ -110,6 +110,7 @@ class LlamaCpp:
             # (https://github.com/ggml-org/llama.cpp/issues/30129).
             cache_ram_mib=0 if adapters else settings.cache_ram_mib,
             adapters=adapters,
+            rules="alternating" if info.turns_alternate else "any",
             ngram_speculation=settings.ngram_speculation,
             repack=REPACK,
             planned_bytes=chosen.planned_bytes + sum(adapter.path.stat().st_size for adapter in adapters),

@@ -126,8 +126,8 @@ def _dialect(base_url: str) -> Dialect:
 
 
 def _rules(model: str) -> Rules:
-    """By the name: no server says what makes tokens of its conversations."""
-    return "mistral" if any(family in model.lower() for family in MISTRALS_FAMILIES) else "any"
+    """By the name: no server says what makes tokens of its conversations. mistral-common takes what templates take."""
+    return "alternating" if any(family in model.lower() for family in MISTRALS_FAMILIES) else "any"
 
 
 def _parse(response: httpx.Response, address: str) -> list[_Model]:

@@ -11,6 +11,9 @@ from patchwright.schema.record import Record
 EMBEDDING = "token_embd.weight"
 OUTPUT = "output.weight"
 
+_ALTERNATING = "must alternate"
+"""In what Mistral's and Gemma's templates say when they refuse a conversation."""
+
 
 class GgufInfo(Record):
     """What the memory plan, the engine and `model show` need to know of a model."""
@@ -39,6 +42,8 @@ class GgufInfo(Record):
     tied_embeddings: bool
     """Whether the token embeddings also make the output layer."""
     has_chat_template: bool
+    turns_alternate: bool = False
+    """Whether the chat template refuses turns that do not."""
 
     @property
     def weights_bytes(self) -> int:
@@ -89,6 +94,7 @@ class _Facts:
             embedding_bytes=embedding.size_bytes,
             tied_embeddings=OUTPUT not in tensors,
             has_chat_template="tokenizer.chat_template" in self._header.metadata,
+            turns_alternate=_ALTERNATING in str(self._header.metadata.get("tokenizer.chat_template")),
         )
 
     def _text(self, key: str, default: str | None = None) -> str:

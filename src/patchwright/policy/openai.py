@@ -82,10 +82,11 @@ class OpenAIPolicy:
         return self._conversation(request) | options | _sampling(request.sampling)
 
     def _conversation(self, request: Request) -> Json:
-        if request.calling == "native" and self._connection.endpoint.rules == "mistral":
+        rules = self._connection.endpoint.rules
+        if request.calling == "native" and rules != "any":
             # What cannot be put right goes as it is: the endpoint may know what to do.
             with suppress(ConversationError):
-                return chat_completion(request)
+                return chat_completion(request, alternating=rules == "alternating")
         return CALLING[request.calling].body(request)
 
     def _in_dialect(self, body: Json) -> Json:

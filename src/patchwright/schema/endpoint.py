@@ -10,9 +10,9 @@ from patchwright.schema.record import Record
 Dialect = Literal["openai", "mistral"]
 """Whose fields a chat completion is asked for with."""
 
-Rules = Literal["any", "mistral"]
-"""Which conversations are taken there. mistral-common and Mistral's templates refuse a call without a result and an
-answer of nothing; other templates write them down somehow."""
+Rules = Literal["any", "mistral", "alternating"]
+"""Which conversations are taken there. mistral-common refuses a call without a result and an answer of nothing;
+templates such as Mistral's also refuse turns that do not alternate. Other templates write all of it down somehow."""
 
 
 def shown(address: str) -> str:

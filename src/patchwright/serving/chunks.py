@@ -152,6 +152,8 @@ class _Choice:
             function = self._calls[number]["function"]
             if problem := _problem(function["arguments"]):
                 self._refuse(f"the call of {function['name']} is cut off or malformed: {problem}")
+        if self._finish_reason == "tool_calls" and not self._calls:
+            self._refuse("the engine says that it has called a tool, and gives no call")
         named = body.named_tool
         if body.must_call and not self._calls:
             self._refuse("no tool was called, although tool_choice asks for it")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from itertools import count
 
+from patchwright.chat.mistral.normal import PARTS
 from patchwright.schema.messages import (
     AssistantMessage,
     Json,
@@ -30,9 +31,6 @@ from patchwright.serving.problems import INVALID, Problem
 _REASONING = ("reasoning", "reasoning_content")
 _NO_PARAMETERS: Json = {"type": "object", "properties": {}, "additionalProperties": False}
 """What OpenAI takes missing parameters for."""
-
-PARTS = "\n\n"
-"""Between the parts of one message: mistral_common/protocol/instruct/normalize.py."""
 
 STRAY = "(a result of a call that is no longer in the conversation)"
 
@@ -72,14 +70,19 @@ def tools_of(body: ChatBody) -> tuple[ToolSpec, ...]:
 
 def _messages(bodies: Iterable[MessageBody]) -> Iterable[Message]:
     """Calls get ids of nine letters, whatever the client names them: Mistral's validator takes no others, and none
-    twice. A result that does not follow its call, or follows another one, is no result any more."""
+    twice. A result that does not follow its call, or follows another one, is no result any more. What the system says
+    later comes from the user, in its place."""
     waiting: dict[str, list[ToolCall]] = {}
     numbers = count(1)
+    begun = False
     for number, body in enumerate(bodies):
         where = f"messages.{number}.content"
         if not isinstance(body, ToolBody):
             waiting = {}
+        begun = begun or not isinstance(body, SystemBody)
         match body:
+            case SystemBody() if begun:
+                yield UserMessage(content=_text(body.content, where))
             case SystemBody():
                 yield SystemMessage(content=_text(body.content, where))
             case UserBody():

@@ -13,6 +13,7 @@ from patchwright.errors import ConversationError, EngineError
 from patchwright.policy.connection import Connection, EngineBusy, EngineFailed, EngineRefused
 from patchwright.policy.dialect import in_mistrals_dialect
 from patchwright.schema.messages import Json, ToolCall
+from patchwright.serving import spelt_calls
 from patchwright.serving.body import ChatBody
 from patchwright.serving.conversation import is_plain, request_of
 from patchwright.serving.forced_calls import as_calls, as_json
@@ -26,8 +27,9 @@ _NO_ROOM = "Context size has been exceeded"
 _NO_WINDOW = re.compile(r"context[ _](length|size|window)|exceeds? the (available )?context", re.IGNORECASE)
 """What llama.cpp, vLLM and others say of a conversation that is too long."""
 RETRY_S = 10.0
-_CLIENTS_FAULT = ("is not supported", "Failed to parse")
-"""In what llama.cpp answers with 500: pictures that the model cannot see, messages that its template cannot write."""
+_CLIENTS_FAULT = ("is not supported", "Failed to parse", "Jinja Exception")
+"""In what llama.cpp answers with 500: pictures that the model cannot see, messages that its template cannot write or
+refuses."""
 _OBJECT: TypeAdapter[Json] = TypeAdapter(Json)
 
 
@@ -51,6 +53,8 @@ class OpenAIUpstream:
         asked = body.model_dump(exclude_unset=True, by_alias=True) | {"messages": self._messages(body)}
         forced = body.must_call and self._connection.endpoint.tokenizes
         chunks = as_calls(self._chunks(_CHAT, asked | as_json(body))) if forced else self._chunks(_CHAT, asked)
+        if self._connection.endpoint.rules != "any" and body.tools:
+            chunks = spelt_calls.refused(chunks, [tool.function.name for tool in body.tools])
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
@@ -65,9 +69,10 @@ class OpenAIUpstream:
 
     def _messages(self, body: ChatBody) -> list[Json]:
         """As the endpoint can write them down. What cannot be put right goes as it is: it may know what to do."""
-        if self._connection.endpoint.rules == "mistral" and is_plain(body):
+        rules = self._connection.endpoint.rules
+        if rules != "any" and is_plain(body):
             with suppress(ConversationError):
-                return chat_completion(request_of(body))["messages"]
+                return chat_completion(request_of(body), alternating=rules == "alternating")["messages"]
         messages: list[Json] = body.model_dump(exclude_unset=True, include={"messages"})["messages"]
         for message in messages:
             if calls := message.get("tool_calls"):

@@ -19,19 +19,26 @@ from patchwright.schema.messages import (
 
 NO_RESULT = "(no result: the call was not carried out)"
 NO_NAME = "unknown"
+PARTS = "\n\n"
+"""Between the parts of one message: mistral_common/protocol/instruct/normalize.py."""
 
 _NAME_CHARS = 64
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def chat_completion(request: Request) -> Json:
+def chat_completion(request: Request, *, alternating: bool = False) -> Json:
     """The request in OpenAI's words, as `ChatCompletionRequest.from_openai` of mistral-common reads them.
+
+    alternating: also as templates take it that refuse turns which do not alternate, Mistral's own among them.
 
     Raises ConversationError for an order of messages that the model has never seen.
     """
     _check_order(request.messages)
     tools = frozenset(tool.name for tool in request.tools)
-    body: Json = {"messages": [_wire(message, tools) for message in _answered(request.messages)]}
+    messages = _answered(request.messages)
+    if alternating:
+        messages = _in_turn(_merged(messages))
+    body: Json = {"messages": [_wire(message, tools) for message in messages]}
     if request.tools:
         body["tools"] = [wire_tool(tool) for tool in request.tools]
     return body
@@ -62,6 +69,35 @@ def _answered(messages: Iterable[Message]) -> Iterator[Message]:
 def _no_results(calls: Sequence[ToolCall]) -> Iterator[ToolMessage]:
     for call in calls:
         yield ToolMessage(tool_call_id=call.id, name=call.name, content=NO_RESULT)
+
+
+def _merged(messages: Iterable[Message]) -> Iterator[Message]:
+    """With one message for several of the user's in a row, and for answers and the calls after them."""
+    last: Message | None = None
+    for message in messages:
+        match last, message:
+            case (UserMessage(), UserMessage()) | (AssistantMessage(tool_calls=()), AssistantMessage()):
+                text = PARTS.join(filter(None, (last.content, message.content)))
+                last = message.model_copy(update={"content": text})
+            case _:
+                if last:
+                    yield last
+                last = message
+    if last:
+        yield last
+
+
+def _in_turn(messages: Iterable[Message]) -> Iterator[Message]:
+    """With an empty message where one is missing: a run was stopped after a call, an answer was lost. Templates count
+    what the user says and answers without calls."""
+    users_turn = True
+    for message in messages:
+        if isinstance(message, UserMessage) or (isinstance(message, AssistantMessage) and not message.tool_calls):
+            if isinstance(message, UserMessage) is users_turn:
+                users_turn = not users_turn
+            else:
+                yield UserMessage(content=" ") if users_turn else AssistantMessage(content="")
+        yield message
 
 
 def _wire(message: Message, tools: Container[str]) -> Json:
