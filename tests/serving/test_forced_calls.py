@@ -84,6 +84,7 @@ def test_the_schema_takes_calls_of_the_tools_and_no_others() -> None:
 def test_what_a_schema_refers_to_is_found_where_it_was_moved_and_its_values_stay() -> None:
     value: JsonValue = {"$ref": "#/a"}
     parameters: Json = {
+        "type": "string",
         "properties": {"enum": {"$ref": "#/$defs/place"}, "all": {"items": [{"$ref": "#"}]}, "is": {"const": value}},
         "$defs": {"place": {"enum": [value]}},
     }

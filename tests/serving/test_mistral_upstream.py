@@ -200,7 +200,7 @@ def test_what_a_client_sends_comes_to_the_same_tokens_as_what_it_meant(tokens: M
 async def test_a_stopped_call_a_denied_one_and_a_forgotten_one_are_no_error(
     engine: LlamaCpp, tokens: MistralTokens
 ) -> None:
-    """What servers answered with 500: vLLM 30651, OpenHands 8805 and 9170."""
+    """What servers answered with 500: vLLM 30651."""
     call = {"id": "toolu_01:long", "type": "function", "function": {"name": "open_file", "arguments": "{broken"}}
     stopped = [*HI, {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "user", "content": "stop"}]
     denied = [*stopped[:2], {"role": "tool", "tool_call_id": "toolu_01:long", "content": ""}, *HI, *HI]
@@ -220,6 +220,7 @@ def tokens_text(tokens: MistralTokens, messages: list[dict[str, Any]]) -> str:
 async def test_a_system_prompt_is_sent_only_when_the_server_was_given_one(
     engine: LlamaCpp, tokens: MistralTokens
 ) -> None:
+    """OpenHands 9170: a default one was thought to be applied, and was not."""
     own = asked(messages=[{"role": "system", "content": "Be short."}, *HI], max_tokens=1)
     async with gateway(engine, tokens) as client:
         without = (await client.post(CHAT, json=asked(max_tokens=1))).json()["usage"]["prompt_tokens"]

@@ -11,12 +11,16 @@ import httpx
 import pytest
 
 from patchwright.chat.mistral.normal import NO_RESULT
+from patchwright.engines.llama_cpp import LlamaCpp
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
+from patchwright.engines.running import running_engines, stop_engine
 from patchwright.policy.connection import Connection
-from patchwright.schema.endpoint import Endpoint
+from patchwright.schema.endpoint import Endpoint, Rules
 from patchwright.serving import replies
 from patchwright.serving.guard import LOOPBACK, Guard
 from patchwright.serving.keys import KeyStore
 from patchwright.serving.openai_upstream import OpenAIUpstream
+from tests.engines.tiny_gguf import write_tiny_gguf
 from tests.policy.http_server import HttpServer, call_piece, content, serving, status, stream
 from tests.serving.served import gateway_for, served
 
@@ -70,11 +74,13 @@ async def test_calls_in_the_history_reach_the_engine_as_templates_take_them() ->
 
 
 @asynccontextmanager
-async def under_mistrals_rules(*answers: bytes) -> AsyncGenerator[tuple[httpx.AsyncClient, HttpServer]]:
+async def under_mistrals_rules(
+    *answers: bytes, rules: Rules = "mistral"
+) -> AsyncGenerator[tuple[httpx.AsyncClient, HttpServer]]:
     async with serving(*answers) as engine:
 
         async def connect() -> Endpoint:
-            return (await engine.connect()).model_copy(update={"rules": "mistral"})
+            return (await engine.connect()).model_copy(update={"rules": rules})
 
         async with (
             Connection.opened(connect) as connection,
@@ -107,7 +113,6 @@ async def test_mistral_common_is_given_a_result_for_each_call_and_no_answer_of_n
             "content": [{"type": "image_url", "text": "", "image_url": {"url": "data:image/png;base64,AA"}}],
         },
         {"role": "assistant", "content": "I begin", "prefix": True},
-        {"role": "system", "content": "Be short."},
     ],
 )
 async def test_what_is_no_text_or_cannot_be_put_right_is_the_endpoints_business(last: dict[str, Any]) -> None:
@@ -115,6 +120,111 @@ async def test_what_is_no_text_or_cannot_be_put_right_is_the_endpoints_business(
     async with under_mistrals_rules(stream(content("x"), END)) as (client, engine):
         await client.post(CHAT, json={"messages": messages})
     assert engine.bodies[0]["messages"] == messages
+
+
+async def test_what_the_system_says_later_comes_from_the_user() -> None:
+    later = {"role": "system", "content": "Be short."}
+    async with under_mistrals_rules(stream(content("x"), END)) as (client, engine):
+        await client.post(CHAT, json={"messages": [later, *BODY["messages"], later]})
+    assert engine.bodies[0]["messages"] == [later, *BODY["messages"], later | {"role": "user"}]
+
+
+CALL = {"id": "call00001", "type": "function", "function": {"name": "ls", "arguments": "{}"}}
+USER = BODY["messages"][0]
+SAID = {"role": "assistant", "content": "Hello"}
+CALLING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+RESULT = {"role": "tool", "tool_call_id": "call00001", "content": "a"}
+EMPTY = {"role": "assistant", "content": " "}
+
+
+@pytest.mark.parametrize(
+    ("sent", "arrived"),
+    [
+        ([USER, CALLING, RESULT, USER], [USER, CALLING, RESULT, EMPTY, USER]),
+        ([USER, USER], [USER | {"content": "Hi\n\nHi"}]),
+        ([USER, CALLING, USER], [USER, CALLING, RESULT | {"content": NO_RESULT}, EMPTY, USER]),
+        ([USER, SAID, SAID, USER], [USER, SAID | {"content": "Hello\n\nHello"}, USER]),
+        ([USER, SAID, CALLING, RESULT], [USER, CALLING | {"content": "Hello"}, RESULT]),
+        ([SAID, USER], [{"role": "user", "content": " "}, SAID, USER]),
+        ([USER, CALLING, RESULT, SAID, USER], [USER, CALLING, RESULT, SAID, USER]),
+    ],
+)
+async def test_turns_alternate_for_a_template_that_refuses_others(
+    sent: list[dict[str, Any]], arrived: list[dict[str, Any]]
+) -> None:
+    """mistral-vibe 1006 and 255, mini-swe-agent 759: after a stop or a denial, 500 without end."""
+    async with under_mistrals_rules(stream(content("x"), END), rules="alternating") as (client, engine):
+        await client.post(CHAT, json={"messages": sent})
+    assert engine.bodies[0]["messages"] == arrived
+
+
+STRICT = """{%- set ns = namespace(index=0) %}{%- for message in messages %}
+{%- if message.role == 'user' or (message.role == 'assistant' and not message.tool_calls) %}
+{%- if (message.role == 'user') != (ns.index % 2 == 0) %}
+{{- raise_exception('conversation roles must alternate user and assistant') }}
+{%- endif %}{%- set ns.index = ns.index + 1 %}{%- endif %}
+{{- '<|im_start|>' + message.role + ' ' + (message.content or '') }}
+{%- for call in message.tool_calls or [] %}{{- call.function.name }}{%- endfor %}{%- endfor %}"""
+
+
+async def test_llama_cpp_with_such_a_template_answers_after_a_stop(tmp_path: Path) -> None:
+    weights = write_tiny_gguf(tmp_path / "strict.gguf", chat_template=STRICT)
+    engine = LlamaCpp(weights, LlamaCppSettings(threads=1, context_tokens=2048), tmp_path)
+    stopped = {"messages": [USER, CALLING, RESULT, USER, USER], "max_tokens": 2}
+    try:
+        async with Connection.opened(engine.connect) as connection:
+            async with served(gateway_for(OpenAIUpstream(connection))) as client:
+                answer = await client.post(CHAT, json=stopped)
+            connection.endpoint = connection.endpoint.model_copy(update={"rules": "any"})
+            async with served(gateway_for(OpenAIUpstream(connection))) as client:
+                refused = await client.post(CHAT, json=stopped)
+    finally:
+        for running in running_engines(tmp_path):
+            stop_engine(running, tmp_path)
+    assert answer.status_code == 200, answer.text
+    assert (refused.status_code, "must alternate" in refused.text) == (400, True)
+
+
+async def test_an_endpoint_is_found_once_for_all_who_ask_and_also_when_the_first_has_left() -> None:
+    searches = 0
+    there = asyncio.Event()
+    async with serving(stream(content("x"), END)) as engine:
+
+        async def connect() -> Endpoint:
+            nonlocal searches
+            searches += 1
+            await there.wait()
+            return await engine.connect()
+
+        async with (
+            Connection.to(await engine.connect(), connect, lost=True) as connection,
+            served(gateway_for(OpenAIUpstream(connection))) as client,
+        ):
+            leaving, staying = (asyncio.create_task(client.post(CHAT, json=BODY)) for _ in range(2))
+            while not searches:
+                await asyncio.sleep(0.01)
+            leaving.cancel()
+            await asyncio.wait({leaving})
+            there.set()
+            assert (await staying).status_code == 200
+    assert searches == 1
+
+
+async def test_a_search_for_an_endpoint_ends_with_the_connection() -> None:
+    ended = asyncio.Event()
+
+    async def connect() -> Endpoint:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    async with Connection.to(Endpoint(base_url="http://127.0.0.1:9/v1", model="m"), connect, lost=True) as connection:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connection.found(), 0.05)
+        assert not ended.is_set()
+    assert ended.is_set()
 
 
 async def test_reasoning_in_the_history_is_kept() -> None:
@@ -184,6 +294,34 @@ async def test_a_call_that_is_none_is_an_explicit_error(chunks: list[dict[str, A
     *_, error, done = [line for line in pieces.splitlines() if line]
     assert json.loads(error.removeprefix("data: ")) == whole.json()
     assert done == "data: [DONE]"
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [content('ls[ARGS]{"path": "."}'), END],
+        [content("I look. [TOOL_"), content('CALLS]ls[ARGS]{"path": "."}'), END],
+        [content('[TOOL_CALLS][{"name": "ls", "arguments": {}}]'), END],
+        [content("I look."), CALLED],
+    ],
+)
+async def test_a_call_that_the_endpoint_missed_is_an_explicit_error_also_when_none_was_asked_for(
+    chunks: list[dict[str, Any]],
+) -> None:
+    """vLLM 20028: with tool_choice "auto", calls stood in the text, or were gone."""
+    async with under_mistrals_rules(stream(*chunks)) as (client, _):
+        whole = await client.post(CHAT, json=BODY | {"tools": TOOLS})
+        pieces = (await client.post(CHAT, json=BODY | {"tools": TOOLS, "stream": True})).text
+    assert (whole.status_code, whole.json()["error"]["code"]) == (502, "malformed_answer")
+    *_, error, _ = [line for line in pieces.splitlines() if line]
+    assert json.loads(error.removeprefix("data: ")) == whole.json()
+
+
+@pytest.mark.parametrize("text", ["A call begins with [TOOL_CALLS], then [ARGS].", 'other[ARGS]{"a": 1}'])
+async def test_text_about_control_tokens_is_text(text: str) -> None:
+    async with under_mistrals_rules(stream(content(text), END)) as (client, _):
+        answer = await client.post(CHAT, json=BODY | {"tools": TOOLS})
+    assert answer.json()["choices"][0]["message"]["content"] == text
 
 
 async def test_a_call_of_another_tool_than_the_named_one_is_an_explicit_error() -> None:
@@ -410,6 +548,17 @@ async def test_of_who_has_no_key_no_body_is_read(tmp_path: Path) -> None:
         response = await client.post(CHAT, json=BODY, headers={"Authorization": f"Bearer {secret}"})
         assert response.json()["choices"][0]["message"]["content"] == "Hello"
         assert (await client.get("/health")).status_code == 200
+
+
+async def test_what_takes_no_body_reads_none() -> None:
+    async with gateway(stream(content("Hello"), END)) as (client, _):
+        port = client.base_url.port
+        for path in ("/health", "/nowhere"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 100000\r\n\r\n".encode())
+            async with asyncio.timeout(5):
+                assert (await reader.readline()).split()[1] in {b"404", b"405"}
+            writer.close()
 
 
 async def test_an_answer_without_an_end_is_an_error() -> None:

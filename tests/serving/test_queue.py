@@ -127,6 +127,16 @@ async def test_several_answers_take_several_slots_and_are_not_passed_by_small_re
     assert work.admitted == ["a1", "b1", "c1"]
 
 
+async def test_where_a_large_request_made_room_nobody_waits_behind_it() -> None:
+    work = Work(FairQueue(slots=4, waiting=1))
+    await work.ask("a1")
+    await work.ask("a2", answers=4)
+    await work.ask("b1")
+    assert work.admitted == ["a1", "b1"]
+    with pytest.raises(QueueFull):
+        await work.refused("a2")
+
+
 async def test_who_leaves_in_the_moment_in_which_a_place_is_free_takes_none() -> None:
     """Cancelled, it is still in the queue when the slot is given away."""
     work = Work(FairQueue(slots=1, waiting=5))

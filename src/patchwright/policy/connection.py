@@ -1,5 +1,6 @@
 """The connection to an endpoint: found again when it was lost, retried while that can help, its refusals explained."""
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -46,6 +47,7 @@ class Connection:
         self._client = client
         self._attempts = attempts
         self._lost = lost
+        self._finding: asyncio.Task[None] | None = None
         self.endpoint = endpoint
 
     @classmethod
@@ -67,7 +69,11 @@ class Connection:
         # A proxy from the environment has no business between us and an engine on this machine.
         local = httpx.URL(endpoint.base_url).host in LOOPBACK
         async with httpx.AsyncClient(timeout=TIMEOUT, limits=_UNLIMITED, trust_env=not local) as client:
-            yield cls(connect, client, endpoint, attempts, lost=lost)
+            connection = cls(connect, client, endpoint, attempts, lost=lost)
+            try:
+                yield connection
+            finally:
+                await connection._give_up_finding()
 
     async def post(self, route: str, body: Json, *, attempts: int | None = None) -> bytes:
         """The answer, whole. Raises EngineError."""
@@ -93,14 +99,30 @@ class Connection:
 
     async def renew(self) -> None:
         """Asks for the endpoint again: it is another one now. Raises EngineError."""
+        if self._finding:
+            await asyncio.wait({self._finding})
         self._lost = True
         await self.found()
 
     async def found(self) -> None:
-        """Finds the endpoint again when it was lost."""
+        """Finds the endpoint again when it was lost: once for all who ask, and also when who asked first has left."""
         if self._lost:
+            if self._finding is None:
+                self._finding = asyncio.create_task(self._find())
+                self._finding.add_done_callback(_retrieved)
+            await asyncio.shield(self._finding)
+
+    async def _find(self) -> None:
+        try:
             self.endpoint = await self._connect()
             self._lost = False
+        finally:
+            self._finding = None
+
+    async def _give_up_finding(self) -> None:
+        if self._finding:
+            self._finding.cancel()
+            await asyncio.wait({self._finding})
 
     def gone(self, reason: object) -> EngineError:
         self._lost = True
@@ -155,6 +177,12 @@ class Connection:
     def _headers(self) -> dict[str, str]:
         key = self.endpoint.api_key
         return {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+
+
+def _retrieved(finding: asyncio.Task[None]) -> None:
+    """An error that nobody waits for any more is nobody's."""
+    if not finding.cancelled():
+        finding.exception()
 
 
 class EngineGone(EngineError):

@@ -34,7 +34,7 @@ def as_json(body: ChatBody) -> Json:
 def call_schema(tools: Sequence[ToolSpec]) -> Json:
     """Of one call, of any of the tools: its name and its arguments, in this order."""
     definitions = {
-        f"tool{n}": _moved({"type": "object"} | tool.parameters, f"#/$defs/tool{n}") for n, tool in enumerate(tools)
+        f"tool{n}": _moved(tool.parameters | {"type": "object"}, f"#/$defs/tool{n}") for n, tool in enumerate(tools)
     }
     calls = [
         {

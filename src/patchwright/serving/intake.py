@@ -1,6 +1,7 @@
 """What stands before the routes: who may not ask is refused before anything of the body is read, bodies that are too
 large or too deep are refused, requests are counted with the status that they were answered with."""
 
+import asyncio
 import math
 import time
 from collections.abc import Iterator
@@ -70,9 +71,10 @@ class Intake:
         try:
             headers = Headers(scope=scope)
             self._guard.check_place(headers)
+            body = b""  # nothing else takes one
             if scope["path"].startswith(KEYED):
                 scope.setdefault("state", {})["owner"] = self._guard.owner(headers)
-            body = await self._body(headers, receive)
+                body = await self._body(headers, receive)
         except Problem as problem:
             await refusal(problem)(scope, receive, send)
             return
@@ -97,7 +99,7 @@ class Intake:
             if len(body) > self._most_bytes:
                 raise self._too_large()
             if not message.get("more_body"):
-                _check_json(bytes(body))
+                await asyncio.to_thread(_check_json, bytes(body))
                 return bytes(body)
 
     def _too_large(self) -> Problem:

@@ -76,6 +76,7 @@ class FairQueue:
             self._make_room(owner)
         place = _Place(answers)
         self._waiting.setdefault(owner, deque()).append(place)
+        self._admit()  # who had to make room may have been in the way
         try:
             await place.admitted
         except asyncio.CancelledError:
