@@ -126,7 +126,7 @@ async def test_conversations_reach_the_model_token_by_token(
     """The engine says back what it read, as text."""
     reference: Any = MistralTokenizer.from_file(tiny_devstral / "hf" / "tekken.json")
     async with engine_client(await engine.connect()) as client:
-        for request in conversations(50, seed=2):
+        for request in conversations(1000, seed=2):
             prompt = tokens.prompt(request)
             answer = (await client.post("/completion", json={"prompt": prompt, "n_predict": 1})).json()
             assert answer["tokens_evaluated"] == len(prompt)

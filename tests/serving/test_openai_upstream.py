@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 
 from patchwright.chat.mistral.normal import NO_RESULT
@@ -548,6 +549,16 @@ async def test_of_who_has_no_key_no_body_is_read(tmp_path: Path) -> None:
         response = await client.post(CHAT, json=BODY, headers={"Authorization": f"Bearer {secret}"})
         assert response.json()["choices"][0]["message"]["content"] == "Hello"
         assert (await client.get("/health")).status_code == 200
+
+
+async def test_errors_are_as_the_openapi_page_describes_them() -> None:
+    async with gateway(stream(content("Hello"), END)) as (client, _):
+        page = (await client.get("/openapi.json")).json()
+        refused = await client.post(CHAT, json={"messages": 1})
+    described = page["paths"][CHAT]["post"]["responses"]
+    assert "422" not in described
+    shape = described[str(refused.status_code)]["content"]["application/json"]["schema"]
+    jsonschema.validate(refused.json(), shape | {"components": page["components"]})
 
 
 async def test_what_takes_no_body_reads_none() -> None:

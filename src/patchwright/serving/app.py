@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
@@ -35,7 +36,7 @@ def gateway_app(gateway: Gateway, guard: Guard, adapters: Adapters | None = None
     app.include_router(_open_routes(gateway))
     app.include_router(_model_routes(gateway))
     if adapters:
-        app.include_router(adapter_routes(adapters), responses=_errors(400, 401, 403, 404, 429))
+        app.include_router(adapter_routes(adapters), responses=_errors(400, 401, 403, 404, 429, 502, 503))
     app.add_exception_handler(Problem, _refused)
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -120,8 +121,22 @@ def _model(gateway: Gateway, name: str) -> Json:
     return model if upstream.context_tokens is None else model | {"max_model_len": upstream.context_tokens}
 
 
+class _ErrorFacts(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorBody(BaseModel):
+    """An error in OpenAI's shape."""
+
+    error: _ErrorFacts
+
+
 def _errors(*statuses: int) -> dict[int | str, Json]:
-    return {status: {"description": "An error in OpenAI's shape."} for status in statuses}
+    """With a default, without which FastAPI describes 422, which nobody gets."""
+    return {status: {"model": ErrorBody, "description": ErrorBody.__doc__} for status in (*statuses, "default")}
 
 
 async def _refused(_request: Request, problem: Exception) -> Response:
