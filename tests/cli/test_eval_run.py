@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from patchwright.cli.eval_run import NO_RECIPE
 from patchwright.schema.attempt import Attempt, RunFacts
 from tests.engines.waiting import wait_until
 from tests.evals.adder import make_mirror, make_row, write_rows
@@ -105,6 +106,24 @@ def test_what_was_validated_in_images_is_graded_in_them(own: dict[str, str], tmp
     assert docker.with_name("docker.log").read_text().split() == ["run"] * 3  # gold, base, and the attempt
 
 
+def test_a_row_without_a_recipe_is_excluded_and_tests_have_a_time_limit(own: dict[str, str], tmp_path: Path) -> None:
+    base, out = make_mirror(tmp_path / "repos"), tmp_path / "run"
+    hanging = make_row(base, install_config={**make_row(base)["install_config"], "test_cmd": "sleep 120"})
+    without = make_row(base, instance_id="ada__adder-2", install_config=None, eval_script="true")
+    rows = write_rows(tmp_path / "adders.jsonl", hanging, without)
+    own |= {"PATCHWRIGHT_DATA_DIR": str(tmp_path / "data")}
+    with serving(MEND, FINISH) as endpoint:
+        places = ("--repos", str(tmp_path / "repos"), "--base-url", endpoint.url, "--out", str(out))
+        ended = eval_run(own, str(rows), *places, "--timeout", "1")
+    assert ended.returncode == 0, ended.stderr
+    facts = RunFacts.model_validate_json((out / "run.json").read_bytes())
+    assert facts.instance_ids == ("ada__adder-1",)
+    assert facts.excluded == {"ada__adder-2": NO_RECIPE}
+    attempt = Attempt.model_validate_json((out / "attempts" / "ada__adder-1" / "1" / "attempt.json").read_bytes())
+    assert attempt.grade is not None
+    assert attempt.grade.problem == "the tests took more than 1 s"
+
+
 def test_interrupted_it_keeps_nothing_of_what_was_going_on(own: dict[str, str], tmp_path: Path) -> None:
     checkout, out = quixbugs_checkout(tmp_path / "quixbugs"), tmp_path / "run"
     with serving() as endpoint:  # never answers
@@ -125,6 +144,7 @@ def test_interrupted_it_keeps_nothing_of_what_was_going_on(own: dict[str, str], 
         (["quixbugs:/nowhere"], "holds no python_testcases"),
         (["quixbugs:CHECKOUT", "--only", "treble"], "no instance treble"),
         (["quixbugs:CHECKOUT", "--scaffold", "nobody"], "no scaffold nobody"),
+        (["quixbugs:CHECKOUT", "--strategy", "resolve:luck"], "no scaffold resolve:luck"),
     ],
 )
 def test_bad_input_is_a_clear_word(own: dict[str, str], tmp_path: Path, arguments: list[str], word: str) -> None:

@@ -97,6 +97,23 @@ async def test_an_environment_with_a_copy_of_the_project_is_for_one_tree_alone(t
     assert (await environments.built(copying, tree, name="greeter")).readable != first.readable
 
 
+async def test_what_is_in_requirement_files_is_part_of_what_is_wanted(tmp_path: Path, tree: Path) -> None:
+    environments = Environments(tmp_path / "cache")
+    config = NOTHING.model_copy(update={"pip_packages": ("-r wanted/all.txt", "-c bounds.txt")})
+    files = {tree / "wanted" / "all.txt": "-r base.txt\n", tree / "wanted" / "base.txt": "", tree / "bounds.txt": ""}
+    (tree / "wanted").mkdir()
+    for file, text in files.items():
+        file.write_text(text)
+    first = await environments.built(config, tree, name="greeter")
+    (tree / "src" / "greeter" / "__init__.py").write_text("WORD = 'other'\n")
+    assert await environments.built(config, tree, name="greeter") == first
+    for file in (tree / "wanted" / "base.txt", tree / "bounds.txt"):
+        file.write_text("# another\n")
+        another = await environments.built(config, tree, name="greeter")
+        assert another.readable != first.readable
+        first = another
+
+
 async def test_commands_before_the_installation_change_every_tree(tmp_path: Path, tree: Path) -> None:
     config = NOTHING.model_copy(
         update={"pre_install": ("sed -i s/hello/hullo/ src/greeter/__init__.py", "apt-get install -y nothing")}

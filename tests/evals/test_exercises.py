@@ -72,6 +72,23 @@ async def test_the_work_tree_has_one_commit_and_none_of_the_answers(benchmark: E
     assert "_double.py" in (workspace.test_command or "") or "double_test.py" in (workspace.test_command or "")
 
 
+@pytest.mark.parametrize(("name", "place"), [("exercism", "track"), ("polyglot", "polyglot"), ("quixbugs", "quixbugs")])
+def test_all_of_a_checkout_is_hidden_with_its_history(tmp_path: Path, name: str, place: str) -> None:
+    assert MAKERS[name](tmp_path).hidden == (tmp_path / place,)
+
+
+def test_a_file_is_hidden_with_the_git_checkout_that_it_lies_in(tmp_path: Path) -> None:
+    file = humanevalfix_file(_made(tmp_path / "checkout" / "data") / "rows.jsonl")
+    assert humanevalfix(file, PATH).hidden == (file,)
+    git(tmp_path, "init", "--quiet", "checkout")
+    assert humanevalfix(file, PATH).hidden == (file, tmp_path / "checkout")
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(parents=True)
+    return directory
+
+
 def _written(path: Path, text: str) -> Path:
     path.write_text(text)
     return path

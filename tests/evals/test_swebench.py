@@ -118,6 +118,14 @@ async def test_tests_that_hang_or_say_nothing_are_a_grade(benchmark: SweBench, t
         assert found.problem.startswith(problem)
 
 
+async def test_a_log_that_is_not_utf_8_is_graded_as_it_is_officially(benchmark: SweBench, tmp_path: Path) -> None:
+    (instance,) = benchmark.instances()
+    config = {**make_row("")["install_config"], "test_cmd": r"printf 'caf\351\n'; python check_adder.py"}
+    rows = write_rows(tmp_path / "latin.jsonl", make_row(instance.base_commit, install_config=config))
+    assert (await grade(benchmark_of(tmp_path, rows), GOLD, tmp_path / "work")).resolved
+    assert "caf\ufffd\n" in (tmp_path / "work" / "grading.log").read_text(encoding="utf-8")
+
+
 async def test_the_official_report_is_written_for_a_set(benchmark: SweBench, tmp_path: Path) -> None:
     assert (await grade(benchmark, GOLD, tmp_path / "work")).resolved
     (instance,) = benchmark.instances()
@@ -212,6 +220,22 @@ async def test_a_work_tree_comes_without_a_view_of_the_solutions(benchmark: SweB
     assert set(settings.hidden) == {tmp_path / "adders.jsonl", tmp_path / "repos", *own}
 
 
+async def test_the_rows_of_a_dataset_are_hidden_with_the_caches_of_hugging_face(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = write_rows(tmp_path / "adders.jsonl", make_row(make_mirror(tmp_path / "repos")))
+    (instance,) = benchmark_of(tmp_path, rows).instances()
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "elsewhere"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    caches = {tmp_path / "hf" / "hub", tmp_path / "elsewhere"}
+    for cache in caches:
+        cache.mkdir(parents=True)
+    workspace = await benchmark_of(tmp_path, Path("ada/adders")).prepare(instance, tmp_path / "work")
+    assert caches <= set(workspace.hidden)
+    assert tmp_path / "hf" not in workspace.hidden
+
+
 @dataclass(frozen=True)
 class FailingBenchmark(ScriptedBenchmark):
     error: Exception = field(kw_only=True)
@@ -225,6 +249,7 @@ async def test_what_fails_with_one_instance_is_said_of_it(tmp_path: Path) -> Non
         (ToolError("/tmp is full", hint="make room"), "/tmp is full (make room)"),
         (RepositoryError("git took too long"), "git took too long"),
         (OSError(28, "No space left on device", "/data/log"), "/data/log: no space left on device"),
+        (KeyError("tests_status"), "KeyError: 'tests_status'"),
     ):
         benchmark = FailingBenchmark(1, error=error)
         validation = await validated(benchmark, benchmark.instances()[0], tmp_path / type(error).__name__)

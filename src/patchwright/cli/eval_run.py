@@ -10,15 +10,17 @@ from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import typer
 
 from patchwright import __version__
+from patchwright.agent.profile import PROFILES
 from patchwright.cli.assemble import engine_of
 from patchwright.cli.eval_progress import showing
 from patchwright.cli.exit_codes import DONE, INTERRUPTED
 from patchwright.cli.interrupts import interrupts
+from patchwright.cli.resolve import StrategyName
 from patchwright.config import CONFIG_FILE_VARIABLE, Settings, load_settings
 from patchwright.engines.base import Engine
 from patchwright.errors import ConfigError
@@ -37,10 +39,18 @@ from patchwright.evals.scaffolds.base import Scaffold
 from patchwright.evals.scaffolds.foreign import Foreign
 from patchwright.evals.scaffolds.patchwright import Patchwright
 from patchwright.evals.scaffolds.recipes import RECIPES
+from patchwright.evals.swebench import SweBench
 from patchwright.schema.attempt import Attempt, Environments, RunFacts
 from patchwright.schema.endpoint import shown
 from patchwright.schema.instance import Instance
 
+OWN: Mapping[str, tuple[Literal["run", "resolve"], str]] = {
+    "run": ("run", ""),
+    **{f"run:{profile}": ("run", profile) for profile in PROFILES},
+    "resolve": ("resolve", ""),
+    **{f"resolve:{strategy}": ("resolve", strategy) for strategy in get_args(StrategyName)},
+}
+"""Patchwright's own scaffolds: the command, and the profile or the strategy."""
 NO_RECIPE = "nothing says how an environment to work in is made on this machine"
 
 
@@ -58,6 +68,7 @@ class Options:
     out: Path
     repos: Path | None
     environments: Environments
+    test_timeout_s: float
     retry_errors: bool
     ray: str | None
     reservation: Reservation
@@ -74,7 +85,13 @@ def run(
     ],
     out: Annotated[Path, typer.Option(help="The run's directory; with one that is there, the run goes on.")],
     scaffold: Annotated[
-        str, typer.Option(help="Whose agent works: `run` and `resolve` are Patchwright's; see docs/eval-run.md.")
+        str,
+        typer.Option(
+            "--scaffold",
+            "--strategy",
+            help="Whose agent works: `run`, `run:PROFILE`, `resolve` and `resolve:STRATEGY` are Patchwright's; "
+            "see docs/eval-run.md.",
+        ),
     ] = "run",
     model: Annotated[str | None, typer.Option(help="See `patchwright model list`; or a .gguf file.")] = None,
     base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible endpoint to use instead.")] = None,
@@ -92,6 +109,7 @@ def run(
         Environments,
         typer.Option(help="Where rows are graded: this machine's own environments, or the official Docker images."),
     ] = "local",
+    timeout: Annotated[float, typer.Option(min=1, help="For rows: seconds at most for one run of the tests.")] = 1800,
     ray: Annotated[
         str | None, typer.Option(help="Work on the Ray cluster at this address; `local` starts one.", metavar="ADDRESS")
     ] = None,
@@ -115,6 +133,7 @@ def run(
         out=out,
         repos=repos,
         environments=environments,
+        test_timeout_s=timeout,
         retry_errors=retry_errors,
         ray=ray,
         reservation=Reservation(ray_cpus, int(ray_memory * 2**30)),
@@ -124,14 +143,21 @@ def run(
 
 async def _run(options: Options, settings: Settings) -> int:
     images = await images_for(options.environments, settings.sandbox.docker)
-    places = Places(settings.sandbox.path, settings.data_dir / "evals", options.repos, settings.sandbox, images)
+    places = Places(
+        settings.sandbox.path,
+        settings.data_dir / "evals",
+        options.repos,
+        settings.sandbox,
+        images=images,
+        test_timeout_s=options.test_timeout_s,
+    )
     benchmark = benchmark_named(options.benchmark, places)
     if isinstance(benchmark, Exercises):
         await check_pytest(benchmark.path)
     named = chosen(benchmark.instances(), options.only, options.limit)
     known = verdicts(benchmark, places)
     reasons = {each.instance_id: each.why_not for each in known.values() if not each.gradable}
-    if images:
+    if isinstance(benchmark, SweBench):  # work is done in environments of this machine, whatever grades it
         reasons |= {each.instance_id: NO_RECIPE for each in named if install_config_of(each) is None}
     instances = [instance for instance in named if instance.instance_id not in reasons]
     if not instances:
@@ -211,14 +237,13 @@ def _names(instance: Instance) -> set[str]:
 
 def scaffold_named(name: str, settings: Settings, engine: Engine) -> Scaffold:
     """Raises ConfigError for a name that nobody knows."""
-    match name:
-        case "run" | "resolve":
-            return Patchwright(name, settings.state_dir, settings.sandbox, variables(settings, os.environ))
-        case _ if name in RECIPES:
-            environments = settings.data_dir / "scaffolds"
-            return Foreign(name, RECIPES[name], engine, environments, settings.sandbox, dict(os.environ))
-        case _:
-            raise ConfigError(f"no scaffold {name}", hint=f"there are run, resolve, {', '.join(RECIPES)}")
+    if name in OWN:
+        command, way = OWN[name]
+        return Patchwright(command, way, settings.state_dir, settings.sandbox, variables(settings, os.environ))
+    if name in RECIPES:
+        environments = settings.data_dir / "scaffolds"
+        return Foreign(name, RECIPES[name], engine, environments, settings.sandbox, dict(os.environ))
+    raise ConfigError(f"no scaffold {name}", hint=f"there are {', '.join([*OWN, *RECIPES])}")
 
 
 def variables(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,7 @@ _SYSTEM_COMMAND = re.compile(r"\s*(sudo|apt|apt-get|yum|dnf|brew|conda|locale-ge
 _EDITABLE = re.compile(r"\s(-e|--editable)\b|\bdevelop\b")
 _NOT_GENERATED = re.compile(r"(^|/)(__pycache__|build|dist|\.eggs|\.tox|\.git)(/|$)|\.pyc$")
 _LAYOUTS = ("src", "lib")
+_REQUIREMENT_FILE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,27 @@ async def _directory_name(name: str, config: InstallConfig, tree: Path) -> str:
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "environment"
     # What the tests are run with makes no difference to the environment.
     wanted = config.model_copy(update={"test_cmd": ""}).model_dump_json()
+    # Two commits of a version may want other packages in a file of the same name.
+    for file in await asyncio.to_thread(_requirement_files, config.pip_packages, tree):
+        wanted += hashlib.sha256(file.read_bytes()).hexdigest()
     if config.install and not _EDITABLE.search(config.install):
         # The environment holds a copy of the project: it is for this very tree.
         wanted += await asyncio.to_thread(_digest, tree)
     return f"{readable}-{hashlib.sha256(f'{name} {wanted}'.encode()).hexdigest()[:12]}"
+
+
+def _requirement_files(packages: tuple[str, ...], tree: Path) -> Sequence[Path]:
+    """The files that `-r FILE` and `-c FILE` name, there and in one another."""
+    found: list[Path] = []
+    named = [(tree, "\n".join(_requirements(packages)))]
+    while named:
+        place, text = named.pop()
+        for name in _REQUIREMENT_FILE.findall(text):
+            file = (place / name).resolve()
+            if file.is_file() and file not in found:
+                found.append(file)
+                named.append((file.parent, file.read_text(encoding="utf-8", errors="replace")))
+    return found
 
 
 def _digest(tree: Path) -> str:

@@ -32,7 +32,9 @@ def made_eval_script(base_commit: str, test_patch: str, test_command: str) -> st
     """A script in the form of the official ones."""
     touched = [path for path in _CHANGED.findall(test_patch) if path not in _ADDED.findall(test_patch)]
     reset = f"git checkout {base_commit} {shlex.join(touched)}" if touched else ":"
-    apply = f"git apply -v - <<'{_HEREDOC}'\n{test_patch.rstrip()}\n\n{_HEREDOC}" if test_patch.strip() else ":"
+    # Lines that look empty are context of the last hunk: nothing but the end of the last line is taken off.
+    whole = test_patch.removesuffix("\n")
+    apply = f"git apply -v - <<'{_HEREDOC}'\n{whole}\n\n{_HEREDOC}" if whole.strip() else ":"
     lines = (
         *("#!/bin/bash", "set -uxo pipefail", f"cd {CONTAINER_TREE}", reset, apply),
         *(f": '{START}'", test_command, f": '{END}'", reset),
@@ -47,7 +49,7 @@ def adapted(script: str, base_commit: str, tree: Path) -> str:
     """
     lines: list[str] = []
     heredoc_end = ""
-    for line in script.splitlines():
+    for line in script.removesuffix("\n").split("\n"):  # a patch may hold form feeds and carriage returns
         if heredoc_end or not _NOT_HERE.match(line):
             lines.append(line if heredoc_end else _moved(line, base_commit, tree))
         heredoc_end = _heredoc_end(line, heredoc_end)

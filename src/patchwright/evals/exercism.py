@@ -28,21 +28,24 @@ class _Config(BaseModel):
 def polyglot(checkout: Path, path: str) -> Exercises:
     """The Python exercises of a checkout of github.com/Aider-AI/polyglot-benchmark. Raises BenchmarkError."""
     practice = checkout / "python" / "exercises" / "practice"
-    return _exercises("polyglot", "Aider-AI/polyglot-benchmark", practice, path)
+    return _exercises("polyglot", "Aider-AI/polyglot-benchmark", checkout, practice, path)
 
 
 def exercism(checkout: Path, path: str) -> Exercises:
     """The practice exercises of a checkout of github.com/exercism/python. Raises BenchmarkError."""
-    return _exercises("exercism", "exercism/python", checkout / "exercises" / "practice", path)
+    return _exercises("exercism", "exercism/python", checkout, checkout / "exercises" / "practice", path)
 
 
-def _exercises(name: str, repo: str, practice: Path, path: str) -> Exercises:
-    """Each exercise is its instructions, its stub and its tests; the tests are there, and are the test command."""
+def _exercises(name: str, repo: str, checkout: Path, practice: Path, path: str) -> Exercises:
+    """Each exercise is its instructions, its stub and its tests; the tests are there, and are the test command.
+
+    All of the checkout is hidden: its history has the solutions, too.
+    """
     configs = sorted(practice.glob("*/.meta/config.json"))
     if not configs:
         raise BenchmarkError(f"{practice} holds no exercises", hint=f"name a checkout of github.com/{repo}")
     exercises = [_exercise(name, repo, config) for config in configs]
-    return Exercises(name, exercises, path, hidden=(practice.resolve(),))
+    return Exercises(name, exercises, path, hidden=(checkout.resolve(),))
 
 
 def _exercise(name: str, repo: str, config: Path) -> Exercise:

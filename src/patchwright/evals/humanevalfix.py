@@ -31,7 +31,12 @@ def humanevalfix(file: Path, path: str) -> Exercises:
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"{file}: {error}") from None
     rows = [_row(line, file, number) for number, line in enumerate(lines, 1) if line.strip()]
-    return Exercises("humanevalfix", [_exercise(row) for row in rows], path, hidden=(file.resolve(),))
+    return Exercises("humanevalfix", [_exercise(row) for row in rows], path, hidden=_kept_in(file.resolve()))
+
+
+def _kept_in(file: Path) -> tuple[Path, ...]:
+    """The file, and the git checkouts that it lies in, whose history has it, too."""
+    return (file, *(parent for parent in file.parents if (parent / ".git").exists()))
 
 
 def _row(line: str, file: Path, number: int) -> _Row:

@@ -5,6 +5,7 @@ where they don't, this module says what is what. Columns that nobody here reads 
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -26,6 +27,13 @@ SMITH = re.compile(r"swesmith/(?P<owner>.+?)__(?P<name>.+)\.(?P<commit>[0-9a-f]{
 """SWE-smith's name for a repository: the origin's owner and name, and the commit that it is a copy of."""
 
 FILE_KINDS = (".jsonl", ".json", ".parquet")
+_CACHES = {
+    "HF_HUB_CACHE": "hub",
+    "HUGGINGFACE_HUB_CACHE": "hub",
+    "HF_DATASETS_CACHE": "datasets",
+    "HF_XET_CACHE": "xet",
+}
+"""The variables that name caches of Hugging Face's libraries, and where these are in HF_HOME by default."""
 _DATASET = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 _COLUMNS = {"docker_image": "image", "image_name": "image", "meta_image": "image"}
 """Other names for our fields, used where ours is not there."""
@@ -54,6 +62,15 @@ def read_rows(source: str) -> tuple[Instance, ...]:
             raise RecordError(f"{source}: {instance.instance_id} is there twice")
         seen.add(instance.instance_id)
     return instances
+
+
+def kept_rows(source: str) -> tuple[Path, ...]:
+    """Where on this machine the rows lie with their solutions: the file, or the caches of Hugging Face's libraries."""
+    if (file := Path(source)).is_file():
+        return (file.resolve(),)
+    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"))
+    places = (Path(os.environ.get(variable) or home / name).expanduser() for variable, name in _CACHES.items())
+    return tuple({place.resolve() for place in places if place.is_dir()})
 
 
 def rows_hash(instances: Iterable[Instance]) -> str:

@@ -12,7 +12,7 @@ from patchwright.evals.grading import GRADING_LOG, graded, official_script
 from patchwright.evals.images import Images
 from patchwright.evals.official import Outcome, run_official
 from patchwright.evals.recipes import install_config_of
-from patchwright.evals.rows import read_rows
+from patchwright.evals.rows import kept_rows, read_rows
 from patchwright.evals.trees import Trees, commit_all, is_made
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Grade, Instance, Prediction
@@ -65,7 +65,7 @@ class SweBench:
             path=environment.path,
             environment=environment.variables,
             readable=environment.readable,
-            hidden=(*self._trees.sources, *([rows.resolve()] if (rows := Path(self._source)).is_file() else [])),
+            hidden=(*self._trees.sources, *kept_rows(self._source)),
             test_command=_test_command(instance),
         )
 
@@ -74,7 +74,8 @@ class SweBench:
         script = await asyncio.to_thread(official_script, instance)
         outcome = await self._run(instance, prediction.model_patch, script, directory)
         log = directory / GRADING_LOG
-        log.write_bytes(outcome.log)
+        # As the official harness has it: swebench reads no other than UTF-8.
+        log.write_text(outcome.log.decode("utf-8", "replace"), encoding="utf-8", newline="")
         grade = await asyncio.to_thread(_grade_of, instance, prediction, outcome, log, self._test_timeout_s)
         return grade.model_copy(update={"duration_s": round(time.monotonic() - started, 2)})
 

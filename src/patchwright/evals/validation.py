@@ -63,6 +63,8 @@ async def validated(benchmark: Benchmark, instance: Instance, directory: Path) -
         problem = f"{error} ({error.hint})" if error.hint else str(error)
     except OSError as error:
         problem = f"{error.filename or directory}: {(error.strerror or str(error)).lower()}"
+    except Exception as error:  # whatever one instance fails with is its verdict: the others go on
+        problem = f"{type(error).__name__}: {error}"
     return about.model_copy(update={**grades, "problem": problem, "seconds": round(time.monotonic() - started, 1)})
 
 

@@ -27,7 +27,7 @@ class RunFacts(Record):
     benchmark: str
     model: str
     scaffold: str
-    """Whose agent worked, and how: "run", "resolve", "mini-swe-agent"."""
+    """Whose agent worked, and how: "run", "run:small", "resolve:agent", "mini-swe-agent"."""
     attempts: int
     """So many for each instance."""
     time_limit_s: float

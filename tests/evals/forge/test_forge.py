@@ -17,6 +17,7 @@ from patchwright.evals.trees import Trees
 from patchwright.lock import try_lock
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Prediction
+from tests.evals.adder import make_row, write_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # swebench's and swesmith's imports
 
@@ -184,6 +185,28 @@ def test_two_forges_do_not_write_one_file(tmp_path: Path) -> None:
         refused = _forge(sdist(tmp_path), out, 1)
     assert (refused.returncode, f"another forge is writing {out}" in refused.stderr) == (2, True)
     assert out.read_text() == ""
+
+
+def test_what_a_kill_left_of_a_row_is_cut_off(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", make_row("", instance_id="prices-1.0.func_pm_remove_cond__1"))
+    archive, whole = sdist(tmp_path), rows.read_bytes()
+    for found in (whole + b'{"instance_id": "caf\xc3', whole.removesuffix(b"\n")):
+        rows.write_bytes(found)
+        done = _forge(archive, rows, 1)
+        assert (done.returncode, rows.read_bytes()) == (0, whole), done.stderr
+
+
+def test_a_package_in_which_a_search_found_none_is_left_alone(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    text = RECIPE.format(archive=sdist(tmp_path), ids=[], python=PYTHON)
+    recipe.write_text(text.replace("ids = []", "count = 0"))
+    done = _forge(recipe, tmp_path / "rows.jsonl", 1)
+    assert (done.returncode, "making the environment" in done.stderr) == (3, False), done.stderr
+
+
+def test_each_package_of_our_own_recipe_has_its_ids_or_none_to_look_for() -> None:
+    packages = read_recipe(Path(__file__).parents[3] / "benchmarks" / "forge.toml").packages
+    assert [each.name for each in packages if not each.ids] == [each.name for each in packages if each.count == 0]
 
 
 def _forge(source: Path | str, out: Path, count: int) -> subprocess.CompletedProcess[str]:

@@ -53,6 +53,8 @@ def write_run(
     excluded: dict[str, str] | None = None,
     graded_in: Literal["local", "docker"] = "local",
     validated: int | None = None,
+    rows: str = "",
+    time_limit_s: float = 600,
 ) -> RecordedRun:
     facts = RunFacts(
         name=path.name,
@@ -60,11 +62,12 @@ def write_run(
         model=model,
         scaffold=scaffold,
         attempts=each,
-        time_limit_s=600,
+        time_limit_s=time_limit_s,
         instance_ids=tuple(instance_ids),
         excluded=excluded or {},
         graded_in=graded_in,
         validated=validated,
+        rows=rows,
         machine="2 cores",
         patchwright="0.1.0",
         command=f"patchwright eval run {benchmark}:DIR --out '<{path.name}>'",

@@ -99,3 +99,16 @@ def test_runs_of_different_benchmarks_are_not_compared(tmp_path: Path) -> None:
     first = count(write_run(tmp_path / "one", [], IDS))
     with pytest.raises(RecordError, match="two ran humanevalfix"):
         compare(first, count(write_run(tmp_path / "two", [], IDS, benchmark="humanevalfix")))
+
+
+def test_a_comparison_names_what_else_the_runs_differ_in(tmp_path: Path) -> None:
+    one = count(write_run(tmp_path / "one", [], IDS, rows="abc", time_limit_s=60))
+    two = count(write_run(tmp_path / "two", [], IDS, rows="def", graded_in="docker"))
+    assert compare(one, two).differences == (
+        "the rows are not the same, though their ids are",
+        "graded in different places: its own environments and the official images",
+        "time limits differ: 60 s and 600 s",
+    )
+    others = (write_run(tmp_path / "part", [], IDS[:2], rows="ghi"), write_run(tmp_path / "old", [], IDS))
+    whole = count(write_run(tmp_path / "whole", [], IDS, rows="def"))
+    assert [compare(whole, count(other)).differences for other in others] == [(), ()]

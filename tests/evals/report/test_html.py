@@ -26,6 +26,12 @@ def test_the_page_states_what_the_report_does(tmp_path: Path) -> None:
     assert text.count("published, not measured here") == 8
 
 
+def test_a_comparison_of_runs_that_are_not_alike_says_so(tmp_path: Path) -> None:
+    one, two = write_run(tmp_path / "one", [], IDS, time_limit_s=60), write_run(tmp_path / "two", [], IDS)
+    assert "Not alike: time limits differ: 60 s and 600 s." in assert_inert(html(report_on([one, two]))).text
+    assert "Not alike" not in assert_inert(html(report_on([one, one]))).text
+
+
 def test_names_and_reasons_are_text(tmp_path: Path) -> None:
     bad = HOSTILE[:300]
     run = write_run(

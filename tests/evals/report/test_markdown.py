@@ -36,6 +36,11 @@ def test_a_report_of_two_runs_states_rates_intervals_and_the_comparison(tmp_path
     assert "\n    patchwright eval run quixbugs:DIR --out '<two>'\n" in text
 
 
+def test_a_comparison_of_runs_that_are_not_alike_says_so(tmp_path: Path) -> None:
+    one, two = write_run(tmp_path / "one", [], IDS, time_limit_s=60), write_run(tmp_path / "two", [], IDS)
+    assert "\n**Not alike: time limits differ: 60 s and 600 s.**\n" in markdown(report_on([one, two]))
+
+
 def test_a_run_that_is_not_over_says_so(tmp_path: Path) -> None:
     text = markdown(report_on([write_run(tmp_path / "one", [attempt(IDS[0], resolved=True)], IDS)]))
     assert "**one is not over**: 1 of 2 attempts are." in text

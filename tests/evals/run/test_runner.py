@@ -1,13 +1,17 @@
 """The runner with a scripted benchmark and scaffold, and a real directory."""
 
+import asyncio
 import tracemalloc
 from pathlib import Path
 
+from patchwright.evals.base import Workspace
 from patchwright.evals.run.directory import RunDirectory
 from patchwright.evals.run.runner import Runner
 from patchwright.evals.run.tally import Tally
-from patchwright.evals.run.work import Here
+from patchwright.evals.run.work import Here, Job
+from patchwright.evals.scaffolds.base import Outcome, Terms
 from patchwright.schema.attempt import Attempt
+from patchwright.schema.instance import Instance
 from tests.evals.scripted import ScriptedBenchmark, ScriptedScaffold, facts_of, run_all, table
 
 
@@ -62,6 +66,47 @@ async def test_errors_can_be_forgotten_and_are_made_again(tmp_path: Path) -> Non
     assert table(tmp_path / "run") == {("s__0", 1): ("done", True), ("s__1", 1): ("done", True)}
 
 
+async def test_while_an_attempts_files_are_removed_the_others_go_on(tmp_path: Path) -> None:
+    turn = asyncio.Event()
+
+    class Last(ScriptedScaffold):
+        async def attempt(self, instance: Instance, workspace: Workspace, terms: Terms, directory: Path) -> Outcome:
+            asyncio.get_running_loop().call_soon(turn.set)
+            return await super().attempt(instance, workspace, terms, directory)
+
+    benchmark = ScriptedBenchmark(1)
+    await Here(benchmark, Last()).rollout(job_in(tmp_path / "run", benchmark))
+    assert turn.is_set()
+    assert not (tmp_path / "run" / "work" / "s__0-1").exists()
+
+
+async def test_what_is_cut_off_leaves_no_files(tmp_path: Path) -> None:
+    benchmark = ScriptedBenchmark(1)
+    job = job_in(tmp_path / "run", benchmark)
+    going_on = asyncio.create_task(Here(benchmark, ScriptedScaffold(wait_s=50)).rollout(job))
+    while not (job.kept / "scaffold.log").exists():
+        await asyncio.sleep(0.01)
+    assert job.work.exists()
+    going_on.cancel()
+    await asyncio.gather(going_on, return_exceptions=True)
+    assert not job.work.exists()
+
+
+async def test_the_patches_of_a_run_and_of_those_beside_it_are_hidden(tmp_path: Path) -> None:
+    hidden: list[Path] = []
+
+    class Looking(ScriptedScaffold):
+        async def attempt(self, instance: Instance, workspace: Workspace, terms: Terms, directory: Path) -> Outcome:
+            hidden.extend(workspace.hidden)
+            return await super().attempt(instance, workspace, terms, directory)
+
+    (tmp_path / "no run").mkdir()
+    benchmark = ScriptedBenchmark(1)
+    await run_all(tmp_path / "one", benchmark, ScriptedScaffold())
+    await run_all(tmp_path / "two", benchmark, Looking())
+    assert set(hidden) == {tmp_path / "one", tmp_path / "two"}
+
+
 async def test_a_thousand_instances_run_through_in_bounded_memory(tmp_path: Path) -> None:
     benchmark = ScriptedBenchmark(1000)
     scaffold = ScriptedScaffold(patch_chars=100_000)
@@ -78,6 +123,12 @@ async def test_a_thousand_instances_run_through_in_bounded_memory(tmp_path: Path
         tracemalloc.stop()
     assert (made, tally.resolved, tally.total) == (1000, 1000, 1000)
     assert peak_bytes < 20_000_000  # of 100 MB of patches
+
+
+def job_in(run: Path, benchmark: ScriptedBenchmark) -> Job:
+    (instance,) = benchmark.instances()
+    kept = run / "attempts" / instance.instance_id / "1"
+    return Job(instance, Terms(60), run=run, work=run / "work" / f"{instance.instance_id}-1", kept=kept)
 
 
 def test_a_tally_says_how_long_the_rest_takes() -> None:

@@ -4,9 +4,12 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from patchwright.cli.assemble import engine_of
 from patchwright.cli.eval_run import scaffold_named
 from patchwright.config import load_settings
+from patchwright.errors import ConfigError
 from patchwright.evals.quixbugs import quixbugs
 from patchwright.evals.scaffolds.base import Outcome, Terms
 from patchwright.schema.messages import Usage
@@ -46,6 +49,28 @@ async def test_resolve_leaves_the_patch_that_it_verified(tmp_path: Path) -> None
         outcome = await attempt("resolve", endpoint.url, tmp_path)
     assert (outcome.exit_reason, outcome.detail, outcome.steps) == ("done", "verified", 2)
     assert "+    return n + n\n" in outcome.patch
+
+
+async def test_a_profile_and_a_strategy_are_chosen_by_the_name(tmp_path: Path) -> None:
+    for name in ("run:small", "resolve:pipeline"):
+        place = tmp_path / name.partition(":")[0]
+        place.mkdir()
+        with serving() as endpoint:  # silence
+            await attempt(name, endpoint.url, place, time_limit_s=15)
+        # What suits an endpoint would offer it tools.
+        assert "tools" not in endpoint.requests[0]
+    assert '"profile":"small"' in (tmp_path / "run" / "kept" / "events.jsonl").read_text()
+
+
+def test_a_scaffold_is_named_as_it_was_given_or_told_which_there_are() -> None:
+    settings = load_settings(base_url="http://127.0.0.1:9/v1")
+    engine = engine_of(settings)
+    for name in ("run", "run:devstral", "run:small", "resolve", "resolve:pipeline", "resolve:agent", "aider"):
+        assert scaffold_named(name, settings, engine).name == name
+    for name in ("run:large", "resolve:", "aider:small"):
+        with pytest.raises(ConfigError, match=f"no scaffold {name}") as refused:
+            scaffold_named(name, settings, engine)
+        assert "run, run:devstral, run:small, resolve, resolve:pipeline, resolve:agent, mini" in str(refused.value.hint)
 
 
 async def test_a_time_limit_is_a_limit_and_keeps_what_was_changed(tmp_path: Path) -> None:

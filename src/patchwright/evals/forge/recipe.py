@@ -20,7 +20,7 @@ class Package(Record):
     archive: str = ""
     """The source distribution's file, where it is not to be fetched."""
     count: int = 10
-    """So many instances."""
+    """So many instances; 0 where a search found none, so that it is not made again."""
     ids: tuple[str, ...] = ()
     """Where they have been made before: just these, without looking for others."""
     install: InstallConfig

@@ -1,11 +1,13 @@
 """Two runs compared, instance by instance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from patchwright.errors import RecordError
 from patchwright.evals.report.count import costs_of
+from patchwright.evals.report.figures import GRADED_IN
 from patchwright.evals.report.report import Comparison, Costs, InstanceRow, RunReport
 from patchwright.evals.report.statistics import mcnemar, rate_of
+from patchwright.schema.attempt import RunFacts
 
 Pair = tuple[InstanceRow, InstanceRow]
 
@@ -43,7 +45,18 @@ def compare(first: RunReport, second: RunReport) -> Comparison:
         second_costs=_costs([b for _, b in pairs]),
         only_in_one=len(first.instances) + len(second.instances) - 2 * len(both),
         not_over=len(both) - len(pairs),
+        differences=tuple(_differences(first.facts, second.facts)),
     )
+
+
+def _differences(first: RunFacts, second: RunFacts) -> Iterator[str]:
+    # The hash of other instances is another, whatever the rows are that both have.
+    if first.instance_ids == second.instance_ids and first.rows and second.rows and first.rows != second.rows:
+        yield "the rows are not the same, though their ids are"
+    if first.graded_in != second.graded_in:
+        yield f"graded in different places: {GRADED_IN[first.graded_in]} and {GRADED_IN[second.graded_in]}"
+    if first.time_limit_s != second.time_limit_s:
+        yield f"time limits differ: {first.time_limit_s:g} s and {second.time_limit_s:g} s"
 
 
 def _in_both(first: RunReport, second: RunReport) -> list[Pair]:

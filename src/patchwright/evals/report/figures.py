@@ -7,6 +7,7 @@ from patchwright.evals.report.report import RunReport
 from patchwright.evals.report.statistics import Rate
 
 NONE = "–"
+GRADED_IN = {"local": "its own environments", "docker": "the official images"}
 
 
 def percent(share: float) -> str:

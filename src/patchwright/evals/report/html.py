@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 from patchwright.evals.report.blocks import Tone
 from patchwright.evals.report.charts import pass_at_curves, resolved_by_time
-from patchwright.evals.report.figures import labels
+from patchwright.evals.report.figures import GRADED_IN, labels
 from patchwright.evals.report.markdown import (
-    GRADED_IN,
     METHOD,
     commands_for,
+    differing,
     in_words,
     left_out,
     made_by,
@@ -77,6 +77,7 @@ def html(report: Report, links: Links = lambda run, attempt: "") -> str:
         commands=commands_for(report.runs),
         method=METHOD,
         in_words=in_words,
+        differing=differing,
         left_out=left_out,
         validated=validated,
         graded_in=GRADED_IN,

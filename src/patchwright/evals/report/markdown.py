@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from textwrap import indent
 from typing import get_args
 
-from patchwright.evals.report.figures import NONE, interval, labels, p_value, percent, quantity
+from patchwright.evals.report.figures import GRADED_IN, NONE, interval, labels, p_value, percent, quantity
 from patchwright.evals.report.inert import inert
 from patchwright.evals.report.report import Comparison, Costs, InstanceRow, PublishedTable, Report, RunReport
 from patchwright.evals.report.statistics import Spread
@@ -16,7 +16,6 @@ METHOD = (
     "not resolved. Intervals: Wilson, 95 %, with instances as trials."
 )
 NAMED_INSTANCES = 20
-GRADED_IN = {"local": "its own environments", "docker": "the official images"}
 
 
 def markdown(report: Report) -> str:
@@ -52,6 +51,7 @@ def comparison_markdown(comparison: Comparison) -> str:
             f"## {_text(comparison.first)} against {_text(comparison.second)}",
             _table(("run", "resolved", "resolve rate", "95 % interval", "median seconds", "median steps"), rows),
             _text(" ".join(sentences)),
+            *([f"**{differing(comparison)}**"] if comparison.differences else []),
             *([left_out(comparison)] if left_out(comparison) else []),
             *_named(f"Resolved more often by {_text(comparison.first)}", comparison.first_better),
             *_named(f"Resolved more often by {_text(comparison.second)}", comparison.second_better),
@@ -73,6 +73,11 @@ def in_words(comparison: Comparison) -> list[str]:
         f"both resolve {comparison.both} every time, neither resolves {comparison.neither} at all.",
         f"By the {comparison.test}, two-sided:",
     ]
+
+
+def differing(comparison: Comparison) -> str:
+    """What besides the scaffold and the model may be behind the result; empty where nothing is known."""
+    return f"Not alike: {'; '.join(comparison.differences)}." if comparison.differences else ""
 
 
 def left_out(comparison: Comparison) -> str:

@@ -112,6 +112,8 @@ class Comparison(Record):
     """Instances that count in one of the runs alone."""
     not_over: int
     """Instances of both that are left out because an attempt is not over."""
+    differences: tuple[str, ...] = ()
+    """In what else the runs differ that decides what is resolved: rows, where they were graded, time limits."""
 
 
 class Published(Record):

@@ -2,8 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ class Job:
     instance: Instance
     terms: Terms
     run: Path
-    """The run's directory, which no sandbox shows: the patches of others are in it."""
+    """The run's directory, which no sandbox shows, nor those of the runs beside it: the patches of others are there."""
     work: Path
     """Nothing is here before a half of it and nothing after it."""
     kept: Path
@@ -48,17 +48,17 @@ class Here:
 
     async def rollout(self, job: Job) -> Outcome:
         """Logs of an earlier try are gone."""
-        with _fresh(job.work) as directory:
+        async with _fresh(job.work) as directory:
             shutil.rmtree(job.kept, ignore_errors=True)
             job.kept.mkdir(parents=True)
             workspace = await self.benchmark.prepare(job.instance, directory)
-            hiding = replace(workspace, hidden=(*workspace.hidden, job.run))
+            hiding = replace(workspace, hidden=(*workspace.hidden, job.run, *_runs_beside(job.run)))
             return await self.scaffold.attempt(job.instance, hiding, job.terms, job.kept)
 
     async def grade(self, job: Job, prediction: Prediction) -> Grade:
         if not prediction.model_patch.strip():
             return Grade(instance_id=job.instance.instance_id, resolved=False, problem="there is no patch")
-        with _fresh(job.work) as directory:
+        async with _fresh(job.work) as directory:
             try:
                 return await self.benchmark.grade(job.instance, prediction, directory)
             finally:
@@ -67,11 +67,18 @@ class Here:
                     await asyncio.to_thread(shutil.copyfile, log, job.kept / "grading.log")
 
 
-@contextmanager
-def _fresh(directory: Path) -> Generator[Path]:
-    shutil.rmtree(directory, ignore_errors=True)
+@asynccontextmanager
+async def _fresh(directory: Path) -> AsyncGenerator[Path]:
+    """Empty at the beginning, gone at the end. Thousands of files are removed, which the other attempts need not wait
+    for."""
+    await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
     directory.mkdir(parents=True)
     try:
         yield directory
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+def _runs_beside(run: Path) -> tuple[Path, ...]:
+    """Other runs, perhaps of the same instances."""
+    return tuple(facts.parent for facts in run.parent.glob("*/run.json") if facts.parent != run)

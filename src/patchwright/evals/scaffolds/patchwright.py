@@ -28,12 +28,18 @@ class Patchwright:
     Its sessions and snapshots are gone after each attempt, the events are kept; the engine is everybody's.
     """
 
-    name: Literal["run", "resolve"]
+    command: Literal["run", "resolve"]
+    way: str
+    """A profile of `run` or a strategy of `resolve`; empty for the one that suits the model."""
     state_dir: Path
     """Where the engines are that every attempt shares."""
     sandbox: SandboxSettings
     environment: Mapping[str, str] = field(repr=False)
     """All variables of the process; those that hold settings too."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.command}:{self.way}" if self.way else self.command
 
     async def attempt(self, instance: Instance, workspace: Workspace, terms: Terms, directory: Path) -> Outcome:
         with TemporaryDirectory(prefix="scratch-", dir=directory, ignore_cleanup_errors=True) as scratch:
@@ -43,7 +49,7 @@ class Patchwright:
                 terms.time_limit_s + GRACE_S
             )
             seconds = time.monotonic() - started
-            if self.name == "resolve":
+            if self.command == "resolve":
                 patch = _text_of(_patch_file(Path(scratch)))
             else:
                 patch = await recording.patch()
@@ -52,11 +58,13 @@ class Patchwright:
         return Outcome(exit_reason, patch, seconds, detail, folded.steps, folded.usage)
 
     def _child(self, instance: Instance, workspace: Workspace, terms: Terms, directory: Path, scratch: Path) -> Child:
-        command = [sys.executable, "-P", "-m", "patchwright.cli.main", self.name, "-", "--json"]
+        command = [sys.executable, "-P", "-m", "patchwright.cli.main", self.command, "-", "--json"]
         command += ["--time-limit", str(terms.time_limit_s)]
         if workspace.test_command:
             command += ["--test-command", workspace.test_command]
-        if self.name == "resolve":
+        if self.way:
+            command += ["--strategy" if self.command == "resolve" else "--profile", self.way]
+        if self.command == "resolve":
             command += ["--patch", str(_patch_file(scratch)), "--seed", str((terms.number - 1) * SEEDS_APART)]
         return Child(
             command=command,
