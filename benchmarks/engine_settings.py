@@ -5,6 +5,8 @@ machine that is busy for a while is busy for all of them. The best round counts:
 
 step: some 300 new tokens behind a cached prefix, 120 tokens of answer, which is what an agent's step is.
 rewrite: a file is repeated with one name changed, which is what n-gram speculation is for.
+long: a prompt of some 1,500 tokens is read. freed: of who asks while somebody else's such prompt has been read for 2 s
+who then leaves, the time to an answer.
 """
 
 import argparse
@@ -14,9 +16,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 from pydantic import SecretStr
 from xllamacpp import Server, llama_flash_attn_type
@@ -35,6 +39,9 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "no flash attention": ({}, {"flash_attn_type": llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED}),
     "n_ubatch 128": ({}, {"n_ubatch": 128}),
     "n_batch 512": ({}, {"n_batch": 512}),
+    "n_batch 256": ({}, {"n_batch": 256}),
+    "n_batch 128": ({}, {"n_batch": 128}),
+    "n_batch 64": ({}, {"n_batch": 64}),
     "one thread": ({"threads": 1}, {}),
 }
 """For each: what differs in the launch, and in what llama.cpp makes of it."""
@@ -76,6 +83,8 @@ def measure(model: Path, launched: dict[str, Any], tuned: dict[str, Any]) -> dic
     answered = _ask(server.listening_address, key, [first, _answer(opening), step], 120, ignore_eos=True)["timings"]
     rewrite = _message("user", "Repeat this file, but call `end` `stop`:\n```python\n" + CODE[4200:4900] + "\n```")
     rewritten = _ask(server.listening_address, key, [rewrite], 200)["timings"]
+    long = _ask(server.listening_address, key, [_message("user", "Read this:\n" + CODE[:6000])], 1)["timings"]
+    freed_s = _freed_s(server.listening_address, key)
     resident_bytes = psutil.Process().memory_info().rss
     del server
     return {
@@ -83,6 +92,8 @@ def measure(model: Path, launched: dict[str, Any], tuned: dict[str, Any]) -> dic
         "prefill tokens/s": answered["prompt_per_second"],
         "decode tokens/s": answered["predicted_per_second"],
         "rewrite tokens/s": rewritten["predicted_per_second"],
+        "long tokens/s": long["prompt_per_second"],
+        "freed s": freed_s,
         "MB": resident_bytes / 1e6,
     }
 
@@ -124,6 +135,16 @@ def _ask(url: str, key: str, messages: list[dict[str, str]], tokens: int, **opti
     request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request) as response:
         return json.load(response)
+
+
+def _freed_s(url: str, key: str) -> float:
+    body = {"messages": [_message("user", "And this:\n" + CODE[6000:12000])], "max_tokens": 1}
+    headers = {"Authorization": f"Bearer {key}"}
+    with suppress(httpx.ReadTimeout):
+        httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=2)
+    left_s = time.perf_counter()
+    _ask(url, key, [_message("user", "Hi")], 1)
+    return time.perf_counter() - left_s
 
 
 def _print_table(results: dict[str, list[dict[str, float]]]) -> None:

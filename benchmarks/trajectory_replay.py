@@ -1,4 +1,4 @@
-"""What the agent gets from the engine: python benchmarks/trajectory_replay.py TRAJECTORY… [--model MODEL]
+"""What the agent gets from the engine: python benchmarks/trajectory_replay.py TRAJECTORY… [--model MODEL] [--steps N]
 
 Asks an engine for every step of recorded runs (what `patchwright session export` writes, or the `events.jsonl` of an
 attempt of `patchwright eval run`): each request is the conversation as it was then, and is answered greedily, in as
@@ -13,6 +13,7 @@ import json
 import statistics
 from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -154,8 +155,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trajectories", nargs="+", type=Path)
     parser.add_argument("--model", default="qwen2.5-coder-1.5b")
+    parser.add_argument("--steps", type=int, help="of each run, the first so many")
     chosen = parser.parse_args()
-    recorded = [step for path in chosen.trajectories for step in steps(events_of(path))]
+    recorded = [step for path in chosen.trajectories for step in islice(steps(events_of(path)), chosen.steps)]
     answers = asyncio.run(replayed(chosen.model, recorded))
     print(f"{len(chosen.trajectories)} recorded runs, {len(recorded)} steps, {chosen.model}")
     print("\n".join(report(recorded, *answers)))

@@ -1,5 +1,6 @@
 """The embedded engine with a real model, SmolLM2 135M."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,23 @@ async def test_speculation_drafts_tokens_and_changes_none(
     )
     assert with_it["choices"][0]["message"] == without["choices"][0]["message"]
     assert with_it["timings"]["draft_n_accepted"] > 0
+
+
+async def test_who_leaves_while_a_long_prompt_is_read_keeps_nobody_waiting(
+    model_path: ModelPath, state_dir: Path
+) -> None:
+    """What counts is the share of the time that reading all of it takes; a piece of it has to be read to its end."""
+    settings = LlamaCppSettings(context_tokens=8192, slots=1)
+    endpoint = await LlamaCpp(model_path("smollm2-135m"), settings, state_dir).connect()
+    whole, left = ([{"role": "user", "content": f"{word} " + "one two three " * 1000}] for word in ("Whole", "Left"))
+    began_s = time.monotonic()
+    await ask(endpoint, whole, tokens=1)
+    reading_s = time.monotonic() - began_s
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ask(endpoint, left, tokens=1), reading_s / 8)
+    left_s = time.monotonic()
+    await ask(endpoint, [{"role": "user", "content": "Hi"}], tokens=1)
+    assert time.monotonic() - left_s < reading_s / 4
 
 
 async def test_killed_in_mid_answer_the_caller_knows_at_once_and_the_engine_comes_back(

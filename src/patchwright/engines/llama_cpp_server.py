@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from patchwright.engines.launch import LlamaCppLaunch
+from patchwright.models.memory import batch_tokens
 
 if TYPE_CHECKING:
     from xllamacpp import CommonParams
@@ -94,6 +95,7 @@ def server_params(launch: LlamaCppLaunch) -> "CommonParams":
     params.n_ctx = launch.context_tokens
     params.kv_unified = True  # the slots share one cache: alone, each has all of it
     params.n_parallel = launch.slots
+    params.n_batch = params.n_ubatch = batch_tokens(launch.slots)
     params.cache_type_k = params.cache_type_v = ggml_type[f"GGML_TYPE_{launch.kv_type.upper()}"]
     params.cache_ram_mib = launch.cache_ram_mib
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = launch.threads

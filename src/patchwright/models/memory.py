@@ -19,8 +19,12 @@ from patchwright.schema.record import Record
 KvType = Literal["f16", "q8_0"]
 """How the keys and values of past tokens are stored."""
 
-BATCH_TOKENS = 512
-"""llama.cpp computes prompts in pieces of this many tokens (n_ubatch); its scratch memory grows with it."""
+BATCH_TOKENS = 128
+"""Prompts are read in pieces of so many tokens at least. Smaller ones are not read faster; larger ones keep everybody
+waiting: between two pieces answers go on, and who has left is noticed (benchmarks/engine_settings.py)."""
+
+GUESSED_TOKENS = 48
+"""So many at most n-gram speculation guesses for a slot: llama.cpp's own size_m for NGRAM_SIMPLE."""
 
 CONTEXT_STEP = 256
 """llama.cpp rounds a context up to a multiple of this many tokens."""
@@ -67,6 +71,11 @@ def plan_memory(
     )
 
 
+def batch_tokens(slots: int) -> int:
+    """llama.cpp's n_batch and n_ubatch, with which its scratch memory grows: the guesses of all slots fit into one."""
+    return max(BATCH_TOKENS, slots * (1 + GUESSED_TOKENS))
+
+
 def largest_context(
     info: GgufInfo, memory_bytes: int, kv_type: KvType = "f16", slots: int = 1, *, repack: bool = False
 ) -> int:
@@ -109,7 +118,7 @@ def _repacked_bytes(info: GgufInfo) -> int:
 
 
 def _compute_bytes(info: GgufInfo, context_tokens: int, slots: int) -> int:
-    batch = min(BATCH_TOKENS, context_tokens)
+    batch = min(batch_tokens(slots), context_tokens)
     # What a layer holds at its widest, in 32-bit floats: found by regression over three models, exact to 0.1 %.
     activations = 4 * batch * (5 * info.embedding_length + 3 * info.feed_forward_length)
     mask = 2 * batch * context_tokens
