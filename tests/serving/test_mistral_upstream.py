@@ -197,6 +197,17 @@ def test_what_a_client_sends_comes_to_the_same_tokens_as_what_it_meant(tokens: M
         assert tokens.prompt(request_of(body)) == tokens.prompt(request)
 
 
+async def test_a_model_calls_no_tool_that_is_not_there(engine: LlamaCpp, tokens: MistralTokens) -> None:
+    """OpenHands 8805: "function not found in available tools". The weights are random, and would call anything."""
+    required = {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": False}
+    async with gateway(engine, tokens) as client:
+        for seed in range(4):
+            body = asked(**required, temperature=1.0, seed=seed, max_tokens=1000)
+            answer = (await client.post(CHAT, json=body)).json()
+            (call,) = answer["choices"][0]["message"]["tool_calls"]
+            assert call["function"]["name"] in {tool["function"]["name"] for tool in TOOLS}
+
+
 async def test_a_stopped_call_a_denied_one_and_a_forgotten_one_are_no_error(
     engine: LlamaCpp, tokens: MistralTokens
 ) -> None:
