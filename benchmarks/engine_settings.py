@@ -37,11 +37,9 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "with n-grams": ({"ngram_speculation": True}, {}),
     "q8_0 cache": ({"kv_type": "q8_0"}, {}),
     "no flash attention": ({}, {"flash_attn_type": llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED}),
-    "n_ubatch 128": ({}, {"n_ubatch": 128}),
-    "n_batch 512": ({}, {"n_batch": 512}),
-    "n_batch 256": ({}, {"n_batch": 256}),
-    "n_batch 128": ({}, {"n_batch": 128}),
-    "n_batch 64": ({}, {"n_batch": 64}),
+    "n_batch 2048": ({}, {"n_batch": 2048, "n_ubatch": 512}),
+    "n_batch 256": ({}, {"n_batch": 256, "n_ubatch": 256}),
+    "n_batch 64": ({}, {"n_batch": 64, "n_ubatch": 64}),
     "one thread": ({"threads": 1}, {}),
 }
 """For each: what differs in the launch, and in what llama.cpp makes of it."""

@@ -11,7 +11,7 @@ from patchwright.serving.problems import MALFORMED, Problem
 
 async def refused(chunks: AsyncGenerator[Json], tools: Iterable[str]) -> AsyncGenerator[Json]:
     """The chunks. Raises Problem in the place of the end of an answer that calls nothing, and spells a call of one of
-    the tools in Mistral's control tokens (vLLM's reports 20028 and 30651 show both forms)."""
+    the tools in Mistral's control tokens, the first of which an engine may have taken out."""
     names = "|".join(map(re.escape, tools))
     spelt = re.compile(rf"\b(?:{names})\[ARGS\]\s*\{{|\[TOOL_CALLS\]\s*(?:\[\s*\{{|(?:{names})\b)")
     texts: defaultdict[int, str] = defaultdict(str)
