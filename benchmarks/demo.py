@@ -21,6 +21,8 @@ DEMO = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "patchwr
 ARCHIVE = DEMO / "validators-0.14.2.tar.gz"
 EXAMPLE = ROOT / "examples" / "demo"
 MODEL = "qwen2.5-coder-1.5b"
+TESTS = "PYTHONPATH=. python ../reproduce.py && python -m pytest -q"
+"""As script/demo has it."""
 
 
 def main(runs: int) -> None:
@@ -36,12 +38,18 @@ def run(number: int) -> dict[str, Any]:
     """The last event of one run."""
     with tempfile.TemporaryDirectory(dir=DEMO) as directory:
         project = unpacked(Path(directory))
-        tests = f"PYTHONPATH=. python {EXAMPLE / 'reproduce.py'} && python -m pytest -q"
+        reproduction = shutil.copy(EXAMPLE / "reproduce.py", directory)
         command = [str(ROOT / ".venv/bin/patchwright"), "run", "-", "--json", "--model", MODEL]
-        command += ["--time-limit", "300", "--test-command", tests]
+        command += ["--time-limit", "300", "--test-command", TESTS]
         issue = (EXAMPLE / "issue.md").read_text()
         result = subprocess.run(
-            command, cwd=project, env=environment(), input=issue, stdout=subprocess.PIPE, text=True, check=False
+            command,
+            cwd=project,
+            env=environment(reproduction),
+            input=issue,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     last: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     print(f"run {number}: {last['reason']} after {last['steps']} steps, {last['duration_s']:.0f} s", flush=True)
@@ -57,9 +65,9 @@ def unpacked(directory: Path) -> Path:
     return project
 
 
-def environment() -> dict[str, str]:
+def environment(readable: str) -> dict[str, str]:
     path = f"{DEMO / 'env/bin'}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PATCHWRIGHT_SANDBOX__READABLE": json.dumps([str(EXAMPLE)])}
+    return os.environ | {"PATH": path, "PATCHWRIGHT_SANDBOX__READABLE": json.dumps([readable])}
 
 
 if __name__ == "__main__":
