@@ -103,6 +103,8 @@ def test_what_was_validated_in_images_is_graded_in_them(own: dict[str, str], tmp
             assert (other.returncode, "official image" in other.stderr) == (2, True), other.stderr
     facts = RunFacts.model_validate_json((out / "run.json").read_bytes())
     assert (facts.graded_in, facts.validated) == ("docker", 1)
+    official = json.loads((out / "swebench.json").read_text())
+    assert (official["resolved_ids"], official["total_instances"]) == (["ada__adder-1"], 1)
     assert docker.with_name("docker.log").read_text().split() == ["run"] * 3  # gold, base, and the attempt
 
 
@@ -122,6 +124,7 @@ def test_a_row_without_a_recipe_is_excluded_and_tests_have_a_time_limit(own: dic
     attempt = Attempt.model_validate_json((out / "attempts" / "ada__adder-1" / "1" / "attempt.json").read_bytes())
     assert attempt.grade is not None
     assert attempt.grade.problem == "the tests took more than 1 s"
+    assert json.loads((out / "swebench.json").read_text())["error_ids"] == ["ada__adder-1"]
 
 
 def test_interrupted_it_keeps_nothing_of_what_was_going_on(own: dict[str, str], tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ class ScriptedScaffold:
             crashed.touch()
             raise RuntimeError("it crashed")
         if move == "error":
-            return Outcome("error", "", 0.1, "it said so itself")
+            return Outcome("error", "right", 0.1, "it said so itself")
         patch = {"crash once": "right"}.get(move, move).ljust(self.patch_chars)
         return Outcome("done", patch, self.wait_s, uuid.uuid4().hex, steps=2, usage=Usage(prompt_tokens=10))
 

@@ -172,6 +172,7 @@ async def _run(options: Options, settings: Settings) -> int:
         scaffold=scaffold.name,
         attempts=options.attempts,
         time_limit_s=options.time_limit_s,
+        test_timeout_s=options.test_timeout_s,
         instance_ids=tuple(instance.instance_id for instance in instances),
         rows=rows_hash(instances),
         excluded={each.instance_id: reasons[each.instance_id] for each in named if each.instance_id in reasons},
@@ -189,7 +190,10 @@ async def _run(options: Options, settings: Settings) -> int:
         if options.retry_errors:
             directory.forget_errors()
         attempts = Runner(facts, instances, directory, place).run(options.workers)
-        return await _consume(attempts, Tally.of(facts, directory.attempts()))
+        code = await _consume(attempts, Tally.of(facts, directory.attempts()))
+        if code == DONE and isinstance(benchmark, SweBench):
+            await asyncio.to_thread(directory.write_official_reports, facts, instances)
+        return code
 
 
 async def _consume(attempts: AsyncGenerator[Attempt], tally: Tally) -> int:

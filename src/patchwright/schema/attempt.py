@@ -2,7 +2,7 @@
 
 A run's directory holds `run.json` (RunFacts) and, for each attempt, `attempts/INSTANCE/NUMBER/` with `attempt.json`
 (Attempt; it appears whole or not at all, and once it is there the attempt is over), `patch.diff`, `events.jsonl` (the
-events, where the scaffold is Patchwright's own), `scaffold.log` and `grading.log`.
+events, where the scaffold is Patchwright's own), `scaffold.log`, `grading.log` and, of rows, swebench's `report.json`.
 """
 
 from typing import Literal
@@ -31,6 +31,8 @@ class RunFacts(Record):
     attempts: int
     """So many for each instance."""
     time_limit_s: float
+    test_timeout_s: float = 1800.0
+    """For one run of the tests of a row."""
     instance_ids: tuple[str, ...]
     """All that count, those without any attempt too."""
     rows: str = ""
@@ -67,6 +69,11 @@ class Attempt(Record):
     """2 where the first try crashed and was repeated."""
     grade: Grade | None = None
     """None where grading failed: the attempt counts as not resolved."""
+
+    @property
+    def crashed(self) -> bool:
+        """The scaffold did: where grading failed, there is no grade, and the patch may be a good one."""
+        return self.exit_reason == "error" and self.grade is not None
 
     @property
     def resolved(self) -> bool:

@@ -55,6 +55,7 @@ def write_run(
     validated: int | None = None,
     rows: str = "",
     time_limit_s: float = 600,
+    test_timeout_s: float = 1800,
 ) -> RecordedRun:
     facts = RunFacts(
         name=path.name,
@@ -63,6 +64,7 @@ def write_run(
         scaffold=scaffold,
         attempts=each,
         time_limit_s=time_limit_s,
+        test_timeout_s=test_timeout_s,
         instance_ids=tuple(instance_ids),
         excluded=excluded or {},
         graded_in=graded_in,

@@ -103,11 +103,12 @@ def test_runs_of_different_benchmarks_are_not_compared(tmp_path: Path) -> None:
 
 def test_a_comparison_names_what_else_the_runs_differ_in(tmp_path: Path) -> None:
     one = count(write_run(tmp_path / "one", [], IDS, rows="abc", time_limit_s=60))
-    two = count(write_run(tmp_path / "two", [], IDS, rows="def", graded_in="docker"))
+    two = count(write_run(tmp_path / "two", [], IDS, rows="def", graded_in="docker", test_timeout_s=900))
     assert compare(one, two).differences == (
         "the rows are not the same, though their ids are",
         "graded in different places: its own environments and the official images",
         "time limits differ: 60 s and 600 s",
+        "time limits of the tests differ: 1800 s and 900 s",
     )
     others = (write_run(tmp_path / "part", [], IDS[:2], rows="ghi"), write_run(tmp_path / "old", [], IDS))
     whole = count(write_run(tmp_path / "whole", [], IDS, rows="def"))

@@ -85,6 +85,9 @@ async def test_predictions_are_written_as_the_official_harness_takes_them(tmp_pa
         ("s__2", "right"),
     ]
     assert {each["model_name_or_path"] for each in taken} == {"m-scripted"}
+    await run_all(tmp_path / "bad", benchmark, ScriptedScaffold(moves={"s__0": "error", "s__1": "no grade"}))
+    lines = (tmp_path / "bad" / "predictions.jsonl").read_text().splitlines()
+    assert [json.loads(line)["model_patch"] for line in lines] == ["", "no grade", "right"]
     await run_all(tmp_path / "twice", benchmark, ScriptedScaffold(), attempts=2)
     for number in (1, 2):
         lines = (tmp_path / "twice" / f"predictions-{number}.jsonl").read_text().splitlines()

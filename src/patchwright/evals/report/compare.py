@@ -57,6 +57,8 @@ def _differences(first: RunFacts, second: RunFacts) -> Iterator[str]:
         yield f"graded in different places: {GRADED_IN[first.graded_in]} and {GRADED_IN[second.graded_in]}"
     if first.time_limit_s != second.time_limit_s:
         yield f"time limits differ: {first.time_limit_s:g} s and {second.time_limit_s:g} s"
+    if first.test_timeout_s != second.test_timeout_s:
+        yield f"time limits of the tests differ: {first.test_timeout_s:g} s and {second.test_timeout_s:g} s"
 
 
 def _in_both(first: RunReport, second: RunReport) -> list[Pair]:

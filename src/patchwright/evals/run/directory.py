@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -11,9 +11,10 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from patchwright.errors import BenchmarkError, ConfigError, RecordError
+from patchwright.evals.grading import REPORT, write_official_report
 from patchwright.lock import try_lock
 from patchwright.schema.attempt import Attempt, RunFacts
-from patchwright.schema.instance import Prediction
+from patchwright.schema.instance import Instance, Prediction
 
 _SAME = (
     "benchmark",
@@ -22,6 +23,7 @@ _SAME = (
     "scaffold",
     "attempts",
     "time_limit_s",
+    "test_timeout_s",
     "instance_ids",
     "rows",
     "excluded",
@@ -94,14 +96,26 @@ class RunDirectory:
             (self.attempt_directory(attempt.instance_id, attempt.number) / "attempt.json").unlink()
         return len(errors)
 
+    def write_official_reports(self, facts: RunFacts, instances: Sequence[Instance]) -> None:
+        """What `swebench eval` reports of a whole set, of rows that were graded: a file for each attempt at every
+        instance. Raises BenchmarkError."""
+        for number in range(1, facts.attempts + 1):
+            predictions = tuple(self._predictions(facts, number))
+            places = {each.instance_id: self.attempt_directory(each.instance_id, number) for each in predictions}
+            reports = {name: place / REPORT for name, place in places.items() if (place / REPORT).is_file()}
+            file = self.path / _numbered("swebench.json", facts, number)
+            write_official_report(instances, predictions, reports, file, run_id=facts.name)
+
     def _write_predictions(self, facts: RunFacts) -> None:
         """What is over, in the official format: a file for each attempt at every instance."""
         for number in range(1, facts.attempts + 1):
-            name = "predictions.jsonl" if facts.attempts == 1 else f"predictions-{number}.jsonl"
-            with _appearing(self.path / name) as file:
-                for attempt in self.attempts():
-                    if attempt.number == number:
-                        file.write(_prediction(attempt, facts).model_dump_json() + "\n")
+            with _appearing(self.path / _numbered("predictions.jsonl", facts, number)) as file:
+                file.writelines(each.model_dump_json() + "\n" for each in self._predictions(facts, number))
+
+    def _predictions(self, facts: RunFacts, number: int) -> Iterator[Prediction]:
+        for attempt in self.attempts():
+            if attempt.number == number:
+                yield prediction_of(facts, attempt.instance_id, "" if attempt.crashed else attempt.patch)
 
     def _make(self) -> None:
         try:
@@ -145,12 +159,13 @@ def _check_names(facts: RunFacts) -> None:
             raise BenchmarkError(f"{instance_id!r} cannot be the name of a directory")
 
 
-def _prediction(attempt: Attempt, facts: RunFacts) -> Prediction:
-    return Prediction(
-        instance_id=attempt.instance_id,
-        model_name_or_path=f"{facts.model}-{facts.scaffold}",
-        model_patch=attempt.patch,
-    )
+def prediction_of(facts: RunFacts, instance_id: str, patch: str) -> Prediction:
+    return Prediction(instance_id=instance_id, model_name_or_path=f"{facts.model}-{facts.scaffold}", model_patch=patch)
+
+
+def _numbered(name: str, facts: RunFacts, number: int) -> str:
+    stem, dot, suffix = name.partition(".")
+    return name if facts.attempts == 1 else f"{stem}-{number}{dot}{suffix}"
 
 
 def _write_whole(path: Path, text: str) -> None:

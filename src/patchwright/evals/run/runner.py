@@ -5,11 +5,11 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
-from patchwright.evals.run.directory import RunDirectory
+from patchwright.evals.run.directory import RunDirectory, prediction_of
 from patchwright.evals.run.work import Job, Place
 from patchwright.evals.scaffolds.base import Outcome, Terms
 from patchwright.schema.attempt import Attempt, RunFacts
-from patchwright.schema.instance import Grade, Instance, Prediction
+from patchwright.schema.instance import Grade, Instance
 
 TRIES = 2
 DETAIL_CHARS = 500
@@ -90,11 +90,7 @@ class Runner:
 
     async def _grade(self, job: Job, outcome: Outcome) -> tuple[Grade | None, str]:
         """The grade, or None and why there is none."""
-        prediction = Prediction(
-            instance_id=job.instance.instance_id,
-            model_name_or_path=f"{self._facts.model}+{self._facts.scaffold}",
-            model_patch=outcome.patch,
-        )
+        prediction = prediction_of(self._facts, job.instance.instance_id, outcome.patch)
         problem = ""
         for _ in range(TRIES):
             try:

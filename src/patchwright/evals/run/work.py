@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from patchwright.evals.base import Benchmark
+from patchwright.evals.grading import GRADING_LOG, REPORT
 from patchwright.evals.scaffolds.base import Outcome, Scaffold, Terms
 from patchwright.schema.instance import Grade, Instance, Prediction
 
@@ -62,9 +63,9 @@ class Here:
             try:
                 return await self.benchmark.grade(job.instance, prediction, directory)
             finally:
-                log = directory / "grading.log"
-                if log.is_file():
-                    await asyncio.to_thread(shutil.copyfile, log, job.kept / "grading.log")
+                for file in (directory / GRADING_LOG, directory / REPORT):
+                    if file.is_file():
+                        await asyncio.to_thread(shutil.copyfile, file, job.kept / file.name)
 
 
 @asynccontextmanager
