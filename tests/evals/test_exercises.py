@@ -153,3 +153,18 @@ def test_a_row_that_is_no_row_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"task_id": "Python/0"}\n')
     with pytest.raises(RecordError, match=r"rows\.jsonl:1: entry_point: field required"):
         humanevalfix(tmp_path / "rows.jsonl", PATH)
+
+
+@pytest.mark.parametrize("name", ["/etc/hostname", "../../../../secret.py"])
+def test_an_exercise_of_files_outside_of_it_is_refused(tmp_path: Path, name: str) -> None:
+    config = exercism_checkout(tmp_path / "track") / "exercises" / "practice" / "double" / ".meta" / "config.json"
+    config.write_text(config.read_text().replace('"double.py"', f'"{name}"'))
+    with pytest.raises(BenchmarkError, match=f"{name} leads out of the exercise"):
+        exercism(tmp_path / "track", PATH)
+
+
+def test_a_row_whose_function_is_a_path_is_refused(tmp_path: Path) -> None:
+    file = humanevalfix_file(tmp_path / "rows.jsonl")
+    file.write_text(file.read_text().replace('"entry_point": "double"', '"entry_point": "../double"'))
+    with pytest.raises(RecordError, match=r"rows\.jsonl:1: entry_point: string should match"):
+        humanevalfix(file, PATH)

@@ -78,8 +78,8 @@ def run(
     benchmark: Annotated[
         str,
         typer.Argument(
-            help="quixbugs:DIR, polyglot:DIR, exercism:DIR, humanevalfix:FILE, or rows of the SWE-bench family: "
-            "a .jsonl, .json or .parquet file, or a dataset on Hugging Face.",
+            help="quixbugs:PLACE, polyglot:PLACE, exercism:PLACE or humanevalfix:PLACE (a path or a URL), or "
+            "rows of the SWE-bench family: a .jsonl, .json or .parquet file, or a dataset on Hugging Face.",
             metavar="BENCH",
         ),
     ],

@@ -42,8 +42,8 @@ def validate(
         str,
         typer.Argument(
             metavar="BENCH",
-            help="quixbugs:DIR, polyglot:DIR, exercism:DIR, humanevalfix:FILE, or rows of the SWE-bench family: "
-            "a .jsonl, .json or .parquet file, or a dataset on Hugging Face.",
+            help="quixbugs:PLACE, polyglot:PLACE, exercism:PLACE or humanevalfix:PLACE (a path or a URL), or "
+            "rows of the SWE-bench family: a .jsonl, .json or .parquet file, or a dataset on Hugging Face.",
         ),
     ],
     repos: Annotated[Path | None, typer.Option(help="A directory of git mirrors: owner__name, owner/name, …")] = None,

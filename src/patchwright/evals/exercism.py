@@ -1,8 +1,9 @@
 """Exercism's Python track, and the part of it that is in Aider's polyglot benchmark: programs to be written."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Annotated
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from patchwright.errors import BenchmarkError
 from patchwright.evals.exercises import Exercise, Exercises, gold_patch, text_of
@@ -11,11 +12,21 @@ from patchwright.schema.instance import Instance
 _INSTRUCTIONS = ("introduction.md", "instructions.md", "instructions.append.md")
 
 
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{name} leads out of the exercise")
+    return name
+
+
+_Name = Annotated[str, AfterValidator(_inside)]
+
+
 class _Files(BaseModel):
-    solution: tuple[str, ...]
-    test: tuple[str, ...]
-    example: tuple[str, ...] = ()
-    editor: tuple[str, ...] = ()
+    solution: tuple[_Name, ...]
+    test: tuple[_Name, ...]
+    example: tuple[_Name, ...] = ()
+    editor: tuple[_Name, ...] = ()
     """Further files that the tests need."""
 
 
@@ -43,7 +54,9 @@ def _exercises(name: str, repo: str, checkout: Path, practice: Path, path: str) 
     """
     configs = sorted(practice.glob("*/.meta/config.json"))
     if not configs:
-        raise BenchmarkError(f"{practice} holds no exercises", hint=f"name a checkout of github.com/{repo}")
+        raise BenchmarkError(
+            f"{practice} holds no exercises", hint=f"name a checkout of https://github.com/{repo}, or that URL"
+        )
     exercises = [_exercise(name, repo, config) for config in configs]
     return Exercises(name, exercises, path, hidden=(checkout.resolve(),))
 

@@ -2,8 +2,9 @@
 
 import re
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from patchwright.errors import BenchmarkError, RecordError
 from patchwright.evals.exercises import Exercise, Exercises, gold_patch
@@ -15,7 +16,8 @@ class _Row(BaseModel):
 
     task_id: str
     """Python/0"""
-    entry_point: str
+    entry_point: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*$")]
+    """It names the files, too."""
     declaration: str
     """Imports and the signature, without the docstring."""
     buggy_solution: str
@@ -31,6 +33,8 @@ def humanevalfix(file: Path, path: str) -> Exercises:
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"{file}: {error}") from None
     rows = [_row(line, file, number) for number, line in enumerate(lines, 1) if line.strip()]
+    if not rows:
+        raise BenchmarkError(f"{file} has no rows", hint="name the Python rows of HumanEvalPack as JSONL")
     return Exercises("humanevalfix", [_exercise(row) for row in rows], path, hidden=_kept_in(file.resolve()))
 
 

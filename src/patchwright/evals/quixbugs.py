@@ -17,7 +17,8 @@ def quixbugs(checkout: Path, path: str) -> Exercises:
     tests = sorted((checkout / "python_testcases").glob("test_*.py"))
     if not tests:
         raise BenchmarkError(
-            f"{checkout} holds no python_testcases", hint="name a checkout of github.com/jkoppel/QuixBugs"
+            f"{checkout} holds no python_testcases",
+            hint="name a checkout of https://github.com/jkoppel/QuixBugs, or that URL",
         )
     exercises = [_exercise(checkout, test.stem.removeprefix("test_")) for test in tests]
     return Exercises("quixbugs", exercises, path, hidden=(checkout.resolve(),))

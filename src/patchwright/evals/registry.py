@@ -1,4 +1,4 @@
-"""The benchmarks that a user names: as NAME:PLACE, or as rows of the SWE-bench family."""
+"""The benchmarks that a user names: as NAME:PLACE or NAME:URL, or as rows of the SWE-bench family."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -6,11 +6,13 @@ from pathlib import Path
 
 from patchwright.errors import ConfigError
 from patchwright.evals.base import Benchmark
+from patchwright.evals.checkouts import Checkouts
 from patchwright.evals.environments import Environments
 from patchwright.evals.exercises import Exercises
 from patchwright.evals.exercism import exercism, polyglot
 from patchwright.evals.humanevalfix import humanevalfix
 from patchwright.evals.images import Images
+from patchwright.evals.origins import Fetch, fetch_file, fetch_repository, is_url
 from patchwright.evals.quixbugs import quixbugs
 from patchwright.evals.rows import FILE_KINDS
 from patchwright.evals.swebench import TEST_TIMEOUT_S, SweBench
@@ -21,11 +23,20 @@ from patchwright.sandbox.settings import SandboxSettings
 Maker = Callable[[Path, str], Exercises]
 """From where it lies, and the PATH of its programs."""
 
-BENCHMARKS: dict[str, Maker] = {
-    "exercism": exercism,
-    "humanevalfix": humanevalfix,
-    "polyglot": polyglot,
-    "quixbugs": quixbugs,
+
+@dataclass(frozen=True)
+class Source:
+    """What a benchmark is made from."""
+
+    make: Maker
+    fetch: Fetch
+
+
+BENCHMARKS: dict[str, Source] = {
+    "exercism": Source(exercism, fetch_repository),
+    "humanevalfix": Source(humanevalfix, fetch_file),
+    "polyglot": Source(polyglot, fetch_repository),
+    "quixbugs": Source(quixbugs, fetch_repository),
 }
 
 
@@ -36,7 +47,7 @@ class Places:
     path: str
     """The PATH of programs."""
     data: Path
-    """Where trees, environments and verdicts are kept."""
+    """Where trees, environments, verdicts, and what was fetched from URLs are kept."""
     repos: Path | None
     """Git mirrors."""
     sandbox: SandboxSettings
@@ -48,12 +59,12 @@ class Places:
 
 def benchmark_named(reference: str, places: Places) -> Benchmark:
     """Raises ConfigError for a name that nobody knows or that has no images, where those are asked for;
-    BenchmarkError and RecordError for what lies there."""
+    BenchmarkError and RecordError for what lies there, and for what cannot be fetched from there."""
     name, _, place = reference.partition(":")
     if has_a_name(reference):
         if places.images:
             raise ConfigError(f"{name} has no official images", hint="leave --environments out")
-        return replace(BENCHMARKS[name](Path(place), places.path), settings=places.sandbox)
+        return _exercises(BENCHMARKS[name], place, places)
     if Path(reference).suffix in FILE_KINDS or "/" in reference:
         environments = Environments(places.data / "environments", path=places.path)
         return SweBench(
@@ -68,8 +79,19 @@ def benchmark_named(reference: str, places: Places) -> Benchmark:
     raise ConfigError(f"no benchmark {reference}", hint=f"there are {known}, and rows: a file or a dataset, owner/name")
 
 
+def _exercises(source: Source, place: str, places: Places) -> Exercises:
+    """All that was ever fetched is hidden: a benchmark may be among it a second time, by another URL."""
+    checkouts = Checkouts((places.data / "checkouts").resolve())
+
+    def make(path: Path) -> Exercises:
+        return source.make(path, places.path)
+
+    made = make(checkouts.fetched(place, source.fetch, check=make) if is_url(place) else Path(place))
+    return replace(made, settings=places.sandbox, hidden=(*made.hidden, checkouts.directory))
+
+
 def has_a_name(reference: str) -> bool:
-    """Whether it is NAME:PLACE, and not rows."""
+    """Whether it is NAME:PLACE or NAME:URL, and not rows."""
     name, colon, _ = reference.partition(":")
     return bool(colon) and name in BENCHMARKS
 
