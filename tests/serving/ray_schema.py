@@ -19,4 +19,5 @@ for schema in schemas:
     (llm,) = LLMServingArgs.model_validate(schema.applications[0].args).llm_configs
     engine = llm.get_engine_config()
     print("LLMConfig", llm.accelerator_config.kind)
-    print("VLLMEngineConfig", engine.tensor_parallel_degree, engine.placement_bundles, engine.placement_strategy)
+    bundles = [{name: int(number) for name, number in bundle.items()} for bundle in engine.placement_bundles]
+    print("VLLMEngineConfig", engine.tensor_parallel_degree, bundles, engine.placement_strategy)
