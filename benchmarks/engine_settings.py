@@ -17,6 +17,7 @@ import sys
 import time
 import urllib.request
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,13 @@ CODE = Path(json.__file__).with_name("decoder.py").read_text(encoding="utf-8")
 
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "as it is": ({}, {}),
-    "not repacked": ({"repack": False}, {}),
-    "with n-grams": ({"ngram_speculation": True}, {}),
+    "repacked": ({"repack": True}, {}),
+    "no n-grams": ({"ngram_speculation": False}, {}),
     "q8_0 cache": ({"kv_type": "q8_0"}, {}),
     "no flash attention": ({}, {"flash_attn_type": llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED}),
+    "48 guesses, n_batch 196": ({}, {"speculative.ngram_simple.size_m": 48, "n_batch": 196, "n_ubatch": 196}),
+    "n_batch 128": ({}, {"n_batch": 128, "n_ubatch": 128}),
     "n_batch 2048": ({}, {"n_batch": 2048, "n_ubatch": 512}),
-    "n_batch 256": ({}, {"n_batch": 256, "n_ubatch": 256}),
-    "n_batch 64": ({}, {"n_batch": 64, "n_ubatch": 64}),
     "one thread": ({"threads": 1}, {}),
 }
 """For each: what differs in the launch, and in what llama.cpp makes of it."""
@@ -70,7 +71,8 @@ def measure(model: Path, launched: dict[str, Any], tuned: dict[str, Any]) -> dic
     launch = _launch(model, **launched)
     params = server_params(launch)
     for name, value in tuned.items():
-        setattr(params, name, value)
+        inner, _, last = name.rpartition(".")
+        setattr(attrgetter(inner)(params) if inner else params, last, value)
     began_s = time.perf_counter()
     server = Server(params)
     load_s = time.perf_counter() - began_s
@@ -101,15 +103,15 @@ def _launch(model: Path, **variant: Any) -> LlamaCppLaunch:
         "context_tokens": 8192,
         "kv_type": "f16",
         "threads": usable_cores(),
-        "ngram_speculation": False,
-        "repack": True,
+        "ngram_speculation": True,
+        "repack": False,
     }
     return LlamaCppLaunch(
         id="benchmark",
         directory=Path(),
         model="benchmark",
         path=model,
-        slots=1,
+        slots=4,
         cache_ram_mib=0,
         planned_bytes=0,
         idle_s=1,

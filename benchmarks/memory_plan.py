@@ -15,7 +15,7 @@ from typing import NamedTuple
 import httpx
 
 from patchwright.engines.llama_cpp import LlamaCpp
-from patchwright.engines.llama_cpp_settings import REPACK, LlamaCppSettings
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings
 from patchwright.engines.running import running_engines, stop_engine
 from patchwright.models.gguf_file import read_gguf
 from patchwright.models.memory import KvType, plan_memory
@@ -38,12 +38,16 @@ class Measured(NamedTuple):
         return self.planned_bytes / self.resident_bytes - 1
 
 
-def measure(model: Path, context_tokens: int, kv_type: KvType, prompt_tokens: int = PROMPT_TOKENS) -> Measured:
+def measure(
+    model: Path, context_tokens: int, kv_type: KvType, prompt_tokens: int = PROMPT_TOKENS, *, repack: bool = False
+) -> Measured:
     """Runs the embedded engine with the default settings but for these, and stops it again."""
-    settings = LlamaCppSettings(context_tokens=context_tokens, kv_type=kv_type, cache_ram_mib=0, idle_s=IDLE_S)
+    settings = LlamaCppSettings(
+        context_tokens=context_tokens, kv_type=kv_type, cache_ram_mib=0, repack=repack, idle_s=IDLE_S
+    )
     with tempfile.TemporaryDirectory() as directory:
         resident_bytes = asyncio.run(_resident_bytes(model, settings, Path(directory), prompt_tokens))
-    plan = plan_memory(read_gguf(model), context_tokens, kv_type, repack=REPACK)
+    plan = plan_memory(read_gguf(model), context_tokens, kv_type, settings.slots, repack=repack)
     return Measured(plan.total_bytes, resident_bytes)
 
 

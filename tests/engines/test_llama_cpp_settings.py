@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from patchwright.engines.llama_cpp_settings import MEMORY_SHARE, REPACK, Fit, LlamaCppSettings, fit
+from patchwright.engines.llama_cpp_settings import MEMORY_SHARE, Fit, LlamaCppSettings, fit
 from patchwright.errors import EngineError
 from patchwright.models.gguf_file import GgufInfo, read_gguf
 from patchwright.models.memory import KvType, plan_memory
@@ -37,6 +37,13 @@ def test_a_window_that_was_asked_for_is_never_shortened(info: GgufInfo) -> None:
         fit(info, LlamaCppSettings(context_tokens=32768), _machine_for(info, 10000, "q8_0"))
 
 
+def test_a_copy_of_the_weights_takes_room_from_the_window(info: GgufInfo) -> None:
+    info = info.model_copy(update={"tensor_bytes": {"Q4_K": 10**9}})
+    machine_bytes = _machine_for(info, 32768, "f16")
+    assert fit(info, LlamaCppSettings(repack=True), machine_bytes).planned_bytes <= machine_bytes
+    assert fit(info, LlamaCppSettings(repack=True), 10**12).planned_bytes > _fit(info, 32768, "f16").planned_bytes
+
+
 def test_a_window_of_a_few_tokens_is_no_use(info: GgufInfo) -> None:
     with pytest.raises(EngineError, match="needs"):
         fit(info, LlamaCppSettings(), _machine_for(info, 1000, "q8_0"))
@@ -48,16 +55,10 @@ def test_a_window_longer_than_the_models_is_refused(info: GgufInfo) -> None:
 
 
 def _fit(info: GgufInfo, context_tokens: int, kv_type: KvType) -> Fit:
-    planned_bytes = plan_memory(info, context_tokens, kv_type, LlamaCppSettings().slots, repack=REPACK).total_bytes
+    planned_bytes = plan_memory(info, context_tokens, kv_type, LlamaCppSettings().slots).total_bytes
     return Fit(context_tokens=context_tokens, kv_type=kv_type, planned_bytes=planned_bytes)
 
 
 def _machine_for(info: GgufInfo, context_tokens: int, kv_type: KvType) -> int:
     """Memory of the smallest machine into which this window fits."""
-    return (
-        round(
-            plan_memory(info, context_tokens, kv_type, LlamaCppSettings().slots, repack=REPACK).total_bytes
-            / MEMORY_SHARE
-        )
-        + 2
-    )
+    return round(plan_memory(info, context_tokens, kv_type, LlamaCppSettings().slots).total_bytes / MEMORY_SHARE) + 2

@@ -114,3 +114,9 @@ def test_the_plan_is_within_5_percent_of_what_the_engine_takes(
 ) -> None:
     measured = measure(model_path(name), context_tokens, kv_type, prompt_tokens=512)
     assert abs(measured.error) < 0.05, measured
+
+
+@pytest.mark.model
+def test_the_plan_counts_the_weights_that_are_copied(model_path: Callable[[str], Path]) -> None:
+    measured = measure(model_path("qwen2.5-coder-1.5b"), 2048, "f16", prompt_tokens=512, repack=True)
+    assert abs(measured.error) < 0.05, measured

@@ -1,6 +1,16 @@
 """The part of xllamacpp that Patchwright uses; the wheel is compiled and ships no types."""
 
 from enum import IntEnum
+from typing import TypedDict
+
+class ggml_backend_dev_type(IntEnum):
+    GGML_BACKEND_DEVICE_TYPE_CPU = ...
+    GGML_BACKEND_DEVICE_TYPE_GPU = ...
+
+class Device(TypedDict):
+    type: ggml_backend_dev_type
+
+def get_device_info() -> list[Device]: ...
 
 class ggml_type(IntEnum):
     GGML_TYPE_F16 = ...

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from patchwright.cli.model_views import WHOLE_LINES, gigabytes
-from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS, MEMORY_SHARE, REPACK
+from patchwright.engines.llama_cpp_settings import CONTEXT_TOKENS, MEMORY_SHARE
 from patchwright.errors import ConfigError
 from patchwright.models.gguf_file import GgufInfo
 from patchwright.models.memory import KvType, MemoryPlan, largest_context, plan_memory
@@ -71,11 +71,11 @@ def print_fitting(fit: ModelFit) -> None:
 
 
 def _kv_fit(info: GgufInfo, context_tokens: int, budget_bytes: int, slots: int, kv_type: KvType) -> KvFit:
-    plan = plan_memory(info, context_tokens, kv_type, slots, repack=REPACK)
+    plan = plan_memory(info, context_tokens, kv_type, slots)
     return KvFit(
         kv_type=kv_type,
         plan=plan,
         total_bytes=plan.total_bytes,
         fits=plan.total_bytes <= budget_bytes,
-        largest_context_tokens=largest_context(info, budget_bytes, kv_type, slots, repack=REPACK),
+        largest_context_tokens=largest_context(info, budget_bytes, kv_type, slots),
     )

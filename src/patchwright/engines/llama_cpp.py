@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from patchwright.engines.adapters import NamedAdapter, gguf_of
 from patchwright.engines.base import ALONE, Replica
 from patchwright.engines.launch import LlamaCppLaunch
-from patchwright.engines.llama_cpp_settings import REPACK, LlamaCppSettings, fit, memory_share_bytes
+from patchwright.engines.llama_cpp_settings import LlamaCppSettings, fit, memory_share_bytes
 from patchwright.engines.machine import usable_cores
 from patchwright.engines.stamp import stamp
 from patchwright.engines.starting import NO_OPENMP, brought_up, engine_id
@@ -112,7 +112,7 @@ class LlamaCpp:
             adapters=adapters,
             rules="alternating" if info.turns_alternate else "any",
             ngram_speculation=settings.ngram_speculation,
-            repack=REPACK,
+            repack=settings.repack,
             planned_bytes=chosen.planned_bytes + sum(adapter.path.stat().st_size for adapter in adapters),
             idle_s=settings.idle_s,
             start_timeout_s=settings.start_timeout_s,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from patchwright.engines.launch import LlamaCppLaunch
-from patchwright.models.memory import batch_tokens
+from patchwright.models.memory import GUESSED_TOKENS, batch_tokens
 
 if TYPE_CHECKING:
     from xllamacpp import CommonParams
@@ -23,6 +23,8 @@ ANSWER_S = 2.0
 FIRST_ANSWER_S = 15.0
 CLOSE_S = 1
 """llama.cpp ends between two batches, and a long prompt would keep it for half a minute."""
+
+_CPU = "GGML_BACKEND_DEVICE_TYPE_CPU"
 
 Activity: TypeAlias = list[tuple[int, bool]]
 """For each slot: the number of its last task, and whether it is at work."""
@@ -80,7 +82,7 @@ class LlamaCppServer:
 
 def server_params(launch: LlamaCppLaunch) -> "CommonParams":
     """The launch in llama.cpp's own terms: on loopback, for who has the key, closed to web pages."""
-    from xllamacpp import CommonAdapterLoraInfo, CommonParams, common_speculative_type, ggml_type
+    from xllamacpp import CommonAdapterLoraInfo, CommonParams, common_speculative_type, get_device_info, ggml_type
 
     params = CommonParams()
     params.model.path = str(launch.path)
@@ -95,7 +97,8 @@ def server_params(launch: LlamaCppLaunch) -> "CommonParams":
     params.n_ctx = launch.context_tokens
     params.kv_unified = True  # the slots share one cache: alone, each has all of it
     params.n_parallel = launch.slots
-    params.n_batch = params.n_ubatch = batch_tokens(launch.slots)
+    if all(device["type"].name == _CPU for device in get_device_info()):  # a GPU reads fast, and only large pieces so
+        params.n_batch = params.n_ubatch = batch_tokens(launch.slots)
     params.cache_type_k = params.cache_type_v = ggml_type[f"GGML_TYPE_{launch.kv_type.upper()}"]
     params.cache_ram_mib = launch.cache_ram_mib
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = launch.threads
@@ -105,6 +108,7 @@ def server_params(launch: LlamaCppLaunch) -> "CommonParams":
     params.lora_init_without_apply = True
     if launch.ngram_speculation:
         params.speculative.types = [common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+        params.speculative.ngram_simple.size_m = GUESSED_TOKENS
     return params
 
 

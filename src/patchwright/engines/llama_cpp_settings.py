@@ -17,9 +17,6 @@ LEAST_CONTEXT_TOKENS = 4096
 MEMORY_SHARE = 0.9
 """Of the machine's memory; the rest is for the agent and for the tests that it runs."""
 
-REPACK = False
-"""Whether the weights are copied into an order that suits the CPU: a twentieth faster, for two fifths more memory."""
-
 GB = 1e9
 
 
@@ -47,6 +44,9 @@ class LlamaCppSettings(Record):
     adapters: tuple[NamedAdapter, ...] = ()
     """LoRA adapters to load, as PATH or NAME=PATH: .gguf files, or directories as PEFT saves them. None applies
     unless a request asks for it."""
+
+    repack: bool = False
+    """Copy the weights into an order that suits the CPU: answers are written faster, for the memory of the copy."""
 
     ngram_speculation: bool = True
     """Guess the next tokens from what the conversation already says: faster on rewrites, and changes no token."""
@@ -78,19 +78,19 @@ def fit(info: GgufInfo, settings: LlamaCppSettings, memory_bytes: int) -> Fit:
     budget_bytes = int(memory_bytes * MEMORY_SHARE)
     kv_types: tuple[KvType, ...] = (settings.kv_type,) if settings.kv_type else ("f16", "q8_0")
     for kv_type in kv_types:
-        planned_bytes = _planned_bytes(info, wanted, kv_type, settings.slots)
+        planned_bytes = _planned_bytes(info, wanted, kv_type, settings)
         if planned_bytes <= budget_bytes:
             return Fit(context_tokens=wanted, kv_type=kv_type, planned_bytes=planned_bytes)
     kv_type = kv_types[-1]
-    longest = largest_context(info, budget_bytes, kv_type, settings.slots, repack=REPACK)
+    longest = largest_context(info, budget_bytes, kv_type, settings.slots, repack=settings.repack)
     if settings.context_tokens or longest < min(LEAST_CONTEXT_TOKENS, wanted):
-        needed_bytes = _planned_bytes(info, settings.context_tokens or LEAST_CONTEXT_TOKENS, kv_type, settings.slots)
+        needed_bytes = _planned_bytes(info, settings.context_tokens or LEAST_CONTEXT_TOKENS, kv_type, settings)
         raise EngineError(
             f"{info.name} needs {needed_bytes / GB:.1f} GB of memory; of this machine's {memory_bytes / GB:.1f} GB "
             f"an engine may take {budget_bytes / GB:.1f}",
             hint="take a smaller model or quantisation, or a shorter context; `patchwright model fit` shows what fits",
         )
-    planned_bytes = _planned_bytes(info, longest, kv_type, settings.slots)
+    planned_bytes = _planned_bytes(info, longest, kv_type, settings)
     return Fit(context_tokens=longest, kv_type=kv_type, planned_bytes=planned_bytes)
 
 
@@ -99,5 +99,5 @@ def memory_share_bytes(info: GgufInfo, memory_bytes: int, engines: int) -> int:
     return memory_bytes - (memory_bytes - info.weights_bytes) * (engines - 1) // engines
 
 
-def _planned_bytes(info: GgufInfo, context_tokens: int, kv_type: KvType, slots: int) -> int:
-    return plan_memory(info, context_tokens, kv_type, slots, repack=REPACK).total_bytes
+def _planned_bytes(info: GgufInfo, context_tokens: int, kv_type: KvType, settings: LlamaCppSettings) -> int:
+    return plan_memory(info, context_tokens, kv_type, settings.slots, repack=settings.repack).total_bytes

@@ -19,12 +19,13 @@ from patchwright.schema.record import Record
 KvType = Literal["f16", "q8_0"]
 """How the keys and values of past tokens are stored."""
 
-BATCH_TOKENS = 128
-"""Prompts are read in pieces of so many tokens at least. Smaller ones are not read faster; larger ones keep everybody
-waiting: between two pieces answers go on, and who has left is noticed (benchmarks/engine_settings.py)."""
+BATCH_TOKENS = 64
+"""Prompts are read in pieces of so many tokens at least. Larger ones keep everybody waiting: between two pieces answers
+go on, and who has left is noticed (benchmarks/engine_settings.py)."""
 
-GUESSED_TOKENS = 48
-"""So many at most n-gram speculation guesses for a slot: llama.cpp's own size_m for NGRAM_SIMPLE."""
+GUESSED_TOKENS = 15
+"""So many at most n-gram speculation guesses for a slot, llama.cpp's size_m for NGRAM_SIMPLE: with four slots, what one
+batch holds besides the tokens that follow."""
 
 CONTEXT_STEP = 256
 """llama.cpp rounds a context up to a multiple of this many tokens."""
