@@ -31,11 +31,14 @@ CHECKOUTS: dict[str, Callable[[Path], Path]] = {
 }
 FETCH = """
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
 from patchwright.evals.registry import Places, benchmark_named
 from patchwright.sandbox.settings import SandboxSettings
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
 
 async def main():
     places = Places("/usr/bin:/bin", Path(sys.argv[2]), None, SandboxSettings())
@@ -289,9 +292,12 @@ def test_ctrl_c_ends_a_fetch_that_hangs(tmp_path: Path) -> None:
         command = [sys.executable, "-c", FETCH, reference, str(tmp_path / "data")]
         with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
             connection, _ = server.accept()
-            os.killpg(process.pid, signal.SIGINT)
-            _, stderr = process.communicate(timeout=60)
-            connection.close()
+            with connection:
+                os.killpg(process.pid, signal.SIGINT)
+                try:
+                    _, stderr = process.communicate(timeout=60)
+                finally:
+                    process.kill()
     assert stderr.endswith("KeyboardInterrupt\n")
     assert (kept(tmp_path / "data"), left_over(tmp_path / "data")) == ([], [])
 
