@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from patchwright.evals.environments import Environments
-from patchwright.evals.recipes import install_config_of, recipes
+from patchwright.evals.grading import statuses
+from patchwright.evals.recipes import install_config_of, recipe_of, recipes
 from patchwright.evals.uv import python_of
 from patchwright.schema.instance import InstallConfig, Instance
 
@@ -64,6 +65,30 @@ def test_no_two_recipes_are_for_the_same_version() -> None:
     ends = [(each.repo, end) for each in recipes() for end in {each.first, each.last}]
     for repo, version in ends:
         assert sum(each.fits(repo, version) for each in recipes()) == 1, (repo, version)
+
+
+@pytest.mark.parametrize(
+    ("repo", "version", "command"),
+    [
+        ("psf/requests", "2.4", "pytest -rA tests/test_a.py tests/b/helper.py 'tests/a b.py'"),
+        (
+            "django/django",
+            "3.2",
+            "./tests/runtests.py --verbosity 2 --settings=test_sqlite --parallel 1 test_a b.helper 'a b'",
+        ),
+    ],
+)
+def test_what_is_run_are_the_files_of_python_that_the_test_patch_changes(repo: str, version: str, command: str) -> None:
+    paths = ("tests/test_a.py", "tests/data.json", "tests/b/helper.py", "tests/a b.py")
+    recipe = recipe_of(instance(repo, version))
+    assert recipe is not None
+    assert recipe.test_command("".join(f"diff --git a/{path} b/{path}\n" for path in paths)) == command
+
+
+@pytest.mark.filterwarnings("ignore")  # swebench's imports
+def test_every_recipe_names_a_parser_of_swebench() -> None:
+    for recipe in recipes():
+        assert statuses(recipe.log_parser, "") == {}
 
 
 @pytest.mark.skipif(not HAS_3_9, reason="there is no Python 3.9 here")

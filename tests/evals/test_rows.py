@@ -43,6 +43,16 @@ def test_a_row_without_a_script_gets_one_in_the_official_form(tmp_path: Path) ->
     ]
 
 
+def test_a_row_that_says_nothing_of_its_tests_gets_those_of_its_repository(tmp_path: Path) -> None:
+    row = make_row(COMMIT, repo="pallets/flask", version="2.3", install_config=None)
+    (instance,) = read_rows(str(write_rows(tmp_path / "rows.jsonl", row)))
+    assert instance.eval_script.splitlines()[-3] == "pytest -rA check_adder.py"
+    assert instance.log_parser == "parse_log_flask"
+    for other in ({"repo": "ada/flask"}, {"version": "9.9"}, {"version": ""}):
+        (instance,) = read_rows(str(write_rows(tmp_path / "rows.jsonl", row | other)))
+        assert not instance.eval_script
+
+
 def test_rebench_lists_that_are_strings_and_files_of_requirements_are_understood(tmp_path: Path) -> None:
     install = {
         "python": 3.9,
@@ -69,7 +79,7 @@ def test_the_gold_patch_of_smith_is_the_reverse_of_what_brings_the_bug(tmp_path:
     del row["base_commit"]
     (instance,) = read_rows(str(write_rows(tmp_path / "rows.jsonl", row)))
     assert instance.base_commit == "01234567"
-    assert instance.image == "smith/adder"
+    assert instance.image == ""
     assert [line for line in instance.patch.splitlines() if line[0] in "+-"] == [
         "--- a/adder.py",
         "+++ b/adder.py",

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 START = ">>>>> Start Test Output"
@@ -28,9 +29,11 @@ _OWN_INDEX = (
 )
 
 
-def made_eval_script(base_commit: str, test_patch: str, test_command: str) -> str:
-    """A script in the form of the official ones."""
-    touched = [path for path in _CHANGED.findall(test_patch) if path not in _ADDED.findall(test_patch)]
+def made_eval_script(base_commit: str, test_patch: str, test_command: str, tests: Sequence[str] = ()) -> str:
+    """A script in the form of the official ones. The files `tests` are put back as they were, as are those that the
+    test patch changes."""
+    changed = [path for path in changed_files(test_patch) if path not in _ADDED.findall(test_patch)]
+    touched = dict.fromkeys((*tests, *changed))
     reset = f"git checkout {base_commit} {shlex.join(touched)}" if touched else ":"
     # Lines that look empty are context of the last hunk: nothing but the end of the last line is taken off.
     whole = test_patch.removesuffix("\n")
@@ -40,6 +43,11 @@ def made_eval_script(base_commit: str, test_patch: str, test_command: str) -> st
         *(f": '{START}'", test_command, f": '{END}'", reset),
     )
     return "\n".join(lines) + "\n"
+
+
+def changed_files(patch: str) -> Sequence[str]:
+    """In the order of the patch, under the names that they have afterwards."""
+    return _CHANGED.findall(patch)
 
 
 def adapted(script: str, base_commit: str, tree: Path) -> str:

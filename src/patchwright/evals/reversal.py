@@ -12,7 +12,8 @@ def reversed_patch(patch: str) -> str:
     of lines in text files."""
     unidiff: Any = import_module("unidiff")
     try:
-        files: Any = unidiff.PatchSet(patch)
+        # A last line that does not end would run into the one that comes after it when they are turned round.
+        files: Any = unidiff.PatchSet(patch.removesuffix("\n") + "\n")
     except unidiff.UnidiffParseError as error:
         raise ValueError(f"not a patch: {error}") from None
     return "".join(line for file in files for line in _reversed_file(file))

@@ -17,14 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from patchwright.errors import BenchmarkError, RecordError
 from patchwright.evals.eval_script import made_eval_script
+from patchwright.evals.recipes import recipe_of
 from patchwright.evals.reversal import reversed_patch
+from patchwright.evals.smith import SMITH, profiled
 from patchwright.evals.uv import EXTRA_HINT
 from patchwright.schema.instance import InstallConfig, Instance
 
 Row = Mapping[str, object]
-
-SMITH = re.compile(r"swesmith/(?P<owner>.+?)__(?P<name>.+)\.(?P<commit>[0-9a-f]{7,40})")
-"""SWE-smith's name for a repository: the origin's owner and name, and the commit that it is a copy of."""
 
 FILE_KINDS = (".jsonl", ".json", ".parquet")
 _CACHES = {
@@ -53,7 +52,7 @@ def read_rows(source: str) -> tuple[Instance, ...]:
     """
     path = Path(source)
     rows = _file_rows(path) if path.suffix in FILE_KINDS or path.exists() else _hub_rows(source)
-    instances = tuple(_instance(row, where) for where, row in rows)
+    instances = profiled(_instance(row, where) for where, row in rows)
     if not instances:
         raise RecordError(f"{source} has no rows")
     seen: set[str] = set()
@@ -169,7 +168,9 @@ def _instance(row: Row, where: str) -> Instance:
     if match := SMITH.fullmatch(str(row.get("repo", ""))):
         columns.setdefault("base_commit", match["commit"])
         columns.setdefault("problem_statement", "")
-        columns["patch"] = _gold_of_smith(str(row.get("patch", "")), where)
+        columns.pop("image", None)  # it holds the repository without the bug
+        if "patch" in columns:
+            columns["patch"] = _gold_of_smith(str(columns["patch"]), where)
     return _with_eval_script(_validated(columns, where))
 
 
@@ -223,7 +224,13 @@ def _gold_of_smith(patch: str, where: str) -> str:
 
 
 def _with_eval_script(instance: Instance) -> Instance:
-    if instance.eval_script or instance.install_config is None or not instance.install_config.test_cmd:
+    if instance.eval_script:
         return instance
-    script = made_eval_script(instance.base_commit, instance.test_patch, instance.install_config.test_cmd)
-    return instance.model_copy(update={"eval_script": script, "log_parser": instance.log_parser or "parse_log_pytest"})
+    if instance.install_config is not None and instance.install_config.test_cmd:
+        command, log_parser = instance.install_config.test_cmd, "parse_log_pytest"
+    elif recipe := recipe_of(instance):
+        command, log_parser = recipe.test_command(instance.test_patch), recipe.log_parser
+    else:
+        return instance
+    script = made_eval_script(instance.base_commit, instance.test_patch, command)
+    return instance.model_copy(update={"eval_script": script, "log_parser": instance.log_parser or log_parser})

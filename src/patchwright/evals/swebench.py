@@ -13,6 +13,7 @@ from patchwright.evals.images import Images
 from patchwright.evals.official import Outcome, run_official
 from patchwright.evals.recipes import install_config_of
 from patchwright.evals.rows import kept_rows, read_rows
+from patchwright.evals.smith import check_profile
 from patchwright.evals.trees import Trees, commit_all, is_made
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Grade, Instance, Prediction
@@ -71,6 +72,7 @@ class SweBench:
 
     async def grade(self, instance: Instance, prediction: Prediction, directory: Path) -> Grade:
         started = time.monotonic()
+        await asyncio.to_thread(check_profile, instance)
         script = await asyncio.to_thread(official_script, instance)
         outcome = await self._run(instance, prediction.model_patch, script, directory)
         log = directory / GRADING_LOG

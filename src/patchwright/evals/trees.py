@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from patchwright.errors import BenchmarkError, RepositoryError
-from patchwright.evals.rows import SMITH
+from patchwright.evals.smith import SMITH, is_smith
 from patchwright.lock import locked_within
 from patchwright.repo.git import Git, GitError
 from patchwright.schema.instance import Instance
@@ -64,7 +64,10 @@ class Trees:
         if instance.repo.startswith(_PYPI):
             await asyncio.to_thread(_unpack, await self._sdist_of(instance), tree)
         elif smith:
-            await self._check_out(f"{smith['owner']}/{smith['name']}", smith["commit"], tree)
+            # The whole hash, where the row has it: GitHub hands out no commit alone by a part of its hash.
+            whole = instance.base_commit.startswith(smith["commit"])
+            commit = instance.base_commit if whole else smith["commit"]
+            await self._check_out(f"{smith['owner']}/{smith['name']}", commit, tree)
         else:
             await self._check_out(instance.repo, instance.base_commit, tree)
         git = Git(tree, config=QUICK)
@@ -138,7 +141,7 @@ class Trees:
 
 def is_made(instance: Instance) -> bool:
     """Whether its bug was put into a source that has none: then its source holds the solution."""
-    return instance.repo.startswith(_PYPI) or bool(SMITH.fullmatch(instance.repo))
+    return instance.repo.startswith(_PYPI) or is_smith(instance)
 
 
 def sha256_of(file: Path) -> str:
