@@ -24,8 +24,6 @@ FIRST_ANSWER_S = 15.0
 CLOSE_S = 1
 """llama.cpp ends between two batches, and a long prompt would keep it for half a minute."""
 
-_CPU = "GGML_BACKEND_DEVICE_TYPE_CPU"
-
 Activity: TypeAlias = list[tuple[int, bool]]
 """For each slot: the number of its last task, and whether it is at work."""
 
@@ -82,7 +80,14 @@ class LlamaCppServer:
 
 def server_params(launch: LlamaCppLaunch) -> "CommonParams":
     """The launch in llama.cpp's own terms: on loopback, for who has the key, closed to web pages."""
-    from xllamacpp import CommonAdapterLoraInfo, CommonParams, common_speculative_type, get_device_info, ggml_type
+    from xllamacpp import (
+        CommonAdapterLoraInfo,
+        CommonParams,
+        common_speculative_type,
+        get_device_info,
+        ggml_backend_dev_type,
+        ggml_type,
+    )
 
     params = CommonParams()
     params.model.path = str(launch.path)
@@ -97,7 +102,8 @@ def server_params(launch: LlamaCppLaunch) -> "CommonParams":
     params.n_ctx = launch.context_tokens
     params.kv_unified = True  # the slots share one cache: alone, each has all of it
     params.n_parallel = launch.slots
-    if all(device["type"].name == _CPU for device in get_device_info()):  # a GPU reads fast, and only large pieces so
+    cpu = ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU
+    if all(device["type"] == cpu for device in get_device_info()):  # a GPU reads fast, and only large pieces so
         params.n_batch = params.n_ubatch = batch_tokens(launch.slots)
     params.cache_type_k = params.cache_type_v = ggml_type[f"GGML_TYPE_{launch.kv_type.upper()}"]
     params.cache_ram_mib = launch.cache_ram_mib

@@ -54,8 +54,13 @@ class Profile(Record):
             pip_packages=_OF_ITS_TIME,
             pre_install=tuple(each for each in installing if _IN_THE_TREE.match(each)),
             install=_TEST_REQUIREMENTS + " && ".join(each for each in installing if not _IN_THE_TREE.match(each)),
-            test_cmd=f"{self._command} -rA" if self._runs_pytest else self._command,
+            test_cmd=self.command,
         )
+
+    @property
+    def command(self) -> str:
+        """Without what activates the image's environment, and with a summary that swebench reads."""
+        return f"{self._own_command} -rA" if self._runs_pytest else self._own_command
 
     @property
     def log_parser(self) -> str:
@@ -64,13 +69,12 @@ class Profile(Record):
         return "parse_log_pytest" if self._runs_pytest else "parse_log_django"
 
     @property
-    def _command(self) -> str:
-        """Without what activates the image's environment."""
+    def _own_command(self) -> str:
         return self.test_cmd.rpartition("; ")[2]
 
     @property
     def _runs_pytest(self) -> bool:
-        return "pytest" in self._command.split()
+        return "pytest" in self._own_command.split()
 
 
 _ANSWERS = TypeAdapter(tuple[Profile | str, ...])
@@ -113,7 +117,7 @@ def _with(profile: Profile | str, instance: Instance) -> Instance:
     if isinstance(profile, str):
         return instance
     config = instance.install_config or profile.config()
-    config = config.model_copy(update={"test_cmd": profile.config().test_cmd})
+    config = config.model_copy(update={"test_cmd": profile.command})
     tests = [file for file in profile.test_files if is_test(file)]
     return instance.model_copy(
         update={
