@@ -46,6 +46,12 @@ async def test_nothing_of_a_command_out_of_time_goes_on(sandbox: Sandbox) -> Non
     await eventually(lambda: not _running("sleep", "4001", "4002", "4003", "4004", "4005"))
 
 
+async def test_commands_come_after_the_engine_that_shares_the_processors(sandbox: Sandbox) -> None:
+    session = "; cat /proc/$$/autogroup" if Path("/proc/self/autogroup").exists() else ""
+    words = (await output_of(sandbox, f"sleep 0.3; nice{session}")).split()
+    assert words[0] == words[-1] == "10"
+
+
 async def test_cancelling_kills_the_command_and_leaves_the_sandbox_usable(sandbox: Sandbox, work_tree: Path) -> None:
     await output_of(sandbox, "kept=1")
     command = "trap '' INT; touch started; sleep 4010; touch ended"

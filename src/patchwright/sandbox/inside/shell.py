@@ -15,6 +15,9 @@ _PIPE_BYTES = 1 << 20
 _STATE_LIMIT_BYTES = 16 << 20
 # Above what scripts choose for themselves (`exec 3>file`), below the usual limit of 1024.
 _FIRST_DESCRIPTOR = 200
+# Behind an engine on the same processors: its threads wait for one another, so that a test that never ends slows all of
+# them down. A command still has a quarter of a processor.
+_NICENESS = 10
 
 # Not carried over: what bash sets by itself, and options that make later commands fail or noisy (`set -euxv`).
 _SKIPPED = (
@@ -89,6 +92,7 @@ class Shell:
             raise Refused(f"cannot start {self._bash}: {(error.strerror or str(error)).lower()}") from error
         finally:
             _close(writer)
+        _step_back(process.pid)
         return Child(process, reader, files), reader
 
     def finish(self, child: Child) -> None:
@@ -119,6 +123,14 @@ class Shell:
 def _bash(environment: dict[str, str]) -> str:
     found = (f"{directory}/bash" for directory in os.get_exec_path(environment))
     return next((path for path in found if os.access(path, os.X_OK)), "/bin/bash")
+
+
+def _step_back(session: int) -> None:
+    with contextlib.suppress(OSError):
+        niceness = max(_NICENESS, os.getpriority(os.PRIO_PROCESS, session))
+        os.setpriority(os.PRIO_PROCESS, session, niceness)
+        # Where Linux shares the processors among sessions, it heeds theirs alone (sched(7), autogroup).
+        Path(f"/proc/{session}/autogroup").write_text(str(niceness))
 
 
 def _anonymous_file(data: bytes) -> int:
