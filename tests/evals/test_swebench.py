@@ -10,7 +10,7 @@ import pytest
 
 from patchwright.errors import BenchmarkError, RepositoryError, ToolError
 from patchwright.evals.environments import Environments
-from patchwright.evals.grading import write_official_report
+from patchwright.evals.grading import official_report
 from patchwright.evals.rows import rows_hash
 from patchwright.evals.scaffolds.patchwright import sandboxed
 from patchwright.evals.swebench import SweBench
@@ -132,8 +132,7 @@ async def test_the_official_report_is_written_for_a_set(benchmark: SweBench, tmp
     other = instance.model_copy(update={"instance_id": "ada__adder-2"})
     predictions = [prediction(GOLD), prediction("").model_copy(update={"instance_id": "ada__adder-2"})]
     reports = {instance.instance_id: tmp_path / "work" / "report.json"}
-    write_official_report([instance, other], predictions, reports, tmp_path / "official.json", run_id="night")
-    report = json.loads((tmp_path / "official.json").read_text())
+    report = json.loads(official_report([instance, other], predictions, reports, run_id="night"))
     assert report["resolved_ids"] == ["ada__adder-1"]
     assert report["empty_patch_ids"] == ["ada__adder-2"]
     assert report["total_instances"] == 2

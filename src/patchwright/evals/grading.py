@@ -57,16 +57,11 @@ def graded(instance: Instance, prediction: Prediction, log: Path) -> Grade:
     )
 
 
-def write_official_report(
-    instances: Sequence[Instance],
-    predictions: Sequence[Prediction],
-    reports: Mapping[str, Path],
-    file: Path,
-    *,
-    run_id: str,
-) -> None:
-    """The report that `swebench eval` writes for a whole set. `reports` are report.json files by instance id, as
-    `graded` has left them; an instance that has none counts as an error, as it does there.
+def official_report(
+    instances: Sequence[Instance], predictions: Sequence[Prediction], reports: Mapping[str, Path], *, run_id: str
+) -> str:
+    """The report that `swebench eval` writes for a whole set, as JSON. `reports` are report.json files by instance
+    id, as `graded` has left them; an instance that has none counts as an error, as it does there.
 
     Raises BenchmarkError.
     """
@@ -97,7 +92,7 @@ def write_official_report(
         if result.returncode:
             raise BenchmarkError(f"swebench cannot write its report: {result.stderr.strip().splitlines()[-1]}")
         (written,) = (Path(scratch) / "written").iterdir()
-        file.write_bytes(written.read_bytes())
+        return written.read_text()
 
 
 def _test_spec(instance: Instance) -> Any:

@@ -11,7 +11,7 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from patchwright.errors import BenchmarkError, ConfigError, RecordError
-from patchwright.evals.grading import REPORT, write_official_report
+from patchwright.evals.grading import REPORT, official_report
 from patchwright.lock import try_lock
 from patchwright.schema.attempt import Attempt, RunFacts
 from patchwright.schema.instance import Instance, Prediction
@@ -103,8 +103,8 @@ class RunDirectory:
             predictions = tuple(self._predictions(facts, number))
             places = {each.instance_id: self.attempt_directory(each.instance_id, number) for each in predictions}
             reports = {name: place / REPORT for name, place in places.items() if (place / REPORT).is_file()}
-            file = self.path / _numbered("swebench.json", facts, number)
-            write_official_report(instances, predictions, reports, file, run_id=facts.name)
+            report = official_report(instances, predictions, reports, run_id=facts.name)
+            _write_whole(self.path / _numbered("swebench.json", facts, number), report)
 
     def _write_predictions(self, facts: RunFacts) -> None:
         """What is over, in the official format: a file for each attempt at every instance."""
