@@ -5,7 +5,9 @@ lacks, a few instances at a time by each scaffold in its turn, until the minutes
 made piece by piece, and every piece compares all scaffolds on the same instances. NAME is the column. The instances
 come in the order of a hash of their ids, so that those which are done are a sample. Then the table is printed.
 
-The model is the configured one (PATCHWRIGHT_MODEL), on the engine that all attempts share.
+The model is the configured one: PATCHWRIGHT_MODEL and PATCHWRIGHT_BASE_URL, an endpoint that cuts every answer off at
+the same length, for some scaffolds ask for no limit and a small model may write until its window is full. It
+works for one attempt at a time.
 """
 
 import argparse
@@ -27,9 +29,9 @@ from patchwright.schema.attempt import Attempt
 
 Row = dict[str, Any]
 
-SCAFFOLDS = ("run", "resolve", "aider", "gptme", "mini-swe-agent")
+SCAFFOLDS = ("run:small", "resolve:pipeline", "aider", "gptme", "mini-swe-agent")
 ATTEMPTS = "attempts/*/1/attempt.json"
-TIME_LIMIT_S = 180
+TIME_LIMIT_S = 60
 """For each attempt."""
 
 
@@ -39,7 +41,7 @@ def main() -> None:
     parser.add_argument("--on", action="append", default=[], metavar="NAME=BENCH")
     parser.add_argument("--repos", type=Path)
     parser.add_argument("--scaffolds", default=",".join(SCAFFOLDS))
-    parser.add_argument("--at-once", type=int, default=5, help="instances of a piece")
+    parser.add_argument("--piece", type=int, default=4, help="instances of a piece")
     parser.add_argument("--minutes", type=float, default=60, help="no run begins after them")
     arguments = parser.parse_args()
     end = time.monotonic() + arguments.minutes * 60
@@ -58,7 +60,7 @@ def pending(arguments: argparse.Namespace) -> Iterator[tuple[str, str, list[str]
     model = load_settings().model
     for each in arguments.on:
         column, _, bench = each.partition("=")
-        for piece in batched(instances(bench, arguments.repos), arguments.at_once):
+        for piece in batched(instances(bench, arguments.repos), arguments.piece):
             for scaffold in arguments.scaffolds.split(","):
                 if missing := [each for each in piece if (column, each, scaffold, model, TIME_LIMIT_S) not in made]:
                     yield column, bench, missing, scaffold
