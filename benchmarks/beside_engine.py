@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from statistics import median
@@ -49,7 +49,7 @@ async def tokens_per_second(policy: Policy, beside: AbstractAsyncContextManager[
 
 
 @asynccontextmanager
-async def in_the_sandbox() -> AsyncIterator[None]:
+async def in_the_sandbox() -> AsyncGenerator[None]:
     with tempfile.TemporaryDirectory() as directory:
         async with open_sandbox("bubblewrap", Path(directory), load_settings().sandbox) as sandbox:
             running = asyncio.create_task(sandbox.run(COMMAND, timeout_s=LIMIT_S))
@@ -61,7 +61,7 @@ async def in_the_sandbox() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def outside() -> AsyncIterator[None]:
+async def outside() -> AsyncGenerator[None]:
     running = subprocess.Popen(["bash", "-c", COMMAND], start_new_session=True)
     try:
         await asyncio.sleep(1)
