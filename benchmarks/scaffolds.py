@@ -3,11 +3,11 @@
 RESULTS is a file of JSON lines, one for each attempt. With --on, `patchwright eval run` makes the attempts that it
 lacks, a few instances at a time by each scaffold in its turn, until the minutes are over: a table of many hours can be
 made piece by piece, and every piece compares all scaffolds on the same instances. NAME is the column. The instances
-come in the order of a hash of their ids, so that those which are done are a sample. Then the table is printed.
+come in the order of a hash of their ids, so that those which are done are a sample. Then the tables are printed.
 
 The model is the configured one: PATCHWRIGHT_MODEL and PATCHWRIGHT_BASE_URL, an endpoint that cuts every answer off at
-the same length, for some scaffolds ask for no limit and a small model may write until its window is full. It
-works for one attempt at a time.
+the same length, for some scaffolds ask for no limit and a small model may write until its window is full. It works for
+one attempt at a time.
 """
 
 import argparse
@@ -17,14 +17,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from patchwright.config import load_settings
 from patchwright.evals.registry import Places, benchmark_named, verdicts
-from patchwright.evals.report.statistics import wilson
+from patchwright.evals.report.statistics import mcnemar, wilson
 from patchwright.schema.attempt import Attempt
 
 Row = dict[str, Any]
@@ -137,6 +138,19 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         yield "|---|---|---|---|---|---|"
         for scaffold in scaffolds:
             yield line(scaffold, [row for row in here if row["scaffold"] == scaffold and row["instance_id"] in common])
+        yield ""
+        yield from pairs({each: common & solved(here, each) for each in scaffolds})
+
+
+def solved(rows: Sequence[Row], scaffold: str) -> set[str]:
+    return {row["instance_id"] for row in rows if row["scaffold"] == scaffold and row["resolved"]}
+
+
+def pairs(solved_by: Mapping[str, set[str]]) -> Iterator[str]:
+    """What one of two scaffolds resolved and the other did not, and McNemar's p."""
+    for (first, ours), (second, theirs) in combinations(solved_by.items(), 2):
+        alone = len(ours - theirs), len(theirs - ours)
+        yield f"{first} alone {alone[0]}, {second} alone {alone[1]}: p = {mcnemar(*alone):.3f}"
 
 
 def column_of(row: Row) -> tuple[str, str, float]:

@@ -92,7 +92,7 @@ def official_report(
         if result.returncode:
             raise BenchmarkError(f"swebench cannot write its report: {result.stderr.strip().splitlines()[-1]}")
         (written,) = (Path(scratch) / "written").iterdir()
-        return written.read_text()
+        return written.read_text(encoding="utf-8")
 
 
 def _test_spec(instance: Instance) -> Any:

@@ -16,7 +16,7 @@ _STATE_LIMIT_BYTES = 16 << 20
 # Above what scripts choose for themselves (`exec 3>file`), below the usual limit of 1024.
 _FIRST_DESCRIPTOR = 200
 # Behind an engine on the same processors: its threads wait for one another, so that a test that never ends slows all of
-# them down. A command still has a quarter of a processor.
+# them down.
 _NICENESS = 10
 
 # Not carried over: what bash sets by itself, and options that make later commands fail or noisy (`set -euxv`).
