@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from patchwright.cli.eval_run import NO_RECIPE
+from patchwright.evals.swebench import NO_RECIPE, NO_TESTS
 from patchwright.schema.attempt import Attempt, RunFacts
 from tests.engines.waiting import wait_until
 from tests.evals.adder import make_mirror, make_row, write_rows
@@ -108,11 +108,14 @@ def test_what_was_validated_in_images_is_graded_in_them(own: dict[str, str], tmp
     assert docker.with_name("docker.log").read_text().split() == ["run"] * 3  # gold, base, and the attempt
 
 
-def test_a_row_without_a_recipe_is_excluded_and_tests_have_a_time_limit(own: dict[str, str], tmp_path: Path) -> None:
+def test_rows_that_say_too_little_are_excluded_and_tests_have_a_time_limit(own: dict[str, str], tmp_path: Path) -> None:
     base, out = make_mirror(tmp_path / "repos"), tmp_path / "run"
     hanging = make_row(base, install_config={**make_row(base)["install_config"], "test_cmd": "sleep 120"})
     without = make_row(base, instance_id="ada__adder-2", install_config=None, eval_script="true")
-    rows = write_rows(tmp_path / "adders.jsonl", hanging, without)
+    strange = make_row(base, instance_id="ada__adder-3", repo="swesmith/ada__adder.0123456", install_config=None)
+    untested = make_row(base, instance_id="ada__adder-4", install_config={"python": "3.12"})
+    unread = make_row(base, instance_id="ada__adder-5", install_config={"python": "3.12"}, eval_script="true")
+    rows = write_rows(tmp_path / "adders.jsonl", hanging, without, strange, untested, unread)
     own |= {"PATCHWRIGHT_DATA_DIR": str(tmp_path / "data")}
     with serving(MEND, FINISH) as endpoint:
         places = ("--repos", str(tmp_path / "repos"), "--base-url", endpoint.url, "--out", str(out))
@@ -120,7 +123,12 @@ def test_a_row_without_a_recipe_is_excluded_and_tests_have_a_time_limit(own: dic
     assert ended.returncode == 0, ended.stderr
     facts = RunFacts.model_validate_json((out / "run.json").read_bytes())
     assert facts.instance_ids == ("ada__adder-1",)
-    assert facts.excluded == {"ada__adder-2": NO_RECIPE}
+    assert facts.excluded == {
+        "ada__adder-2": NO_RECIPE,
+        "ada__adder-3": "swesmith has no profile of it",
+        "ada__adder-4": NO_TESTS,
+        "ada__adder-5": NO_TESTS,
+    }
     attempt = Attempt.model_validate_json((out / "attempts" / "ada__adder-1" / "1" / "attempt.json").read_bytes())
     assert attempt.grade is not None
     assert attempt.grade.problem == "the tests took more than 1 s"

@@ -1,6 +1,7 @@
 """SWE-smith's rows as they are published: swesmith's own profiles say how they are installed and tested."""
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -11,13 +12,15 @@ import pytest
 
 from patchwright.errors import BenchmarkError, RecordError
 from patchwright.evals.environments import Environments
+from patchwright.evals.eval_script import made_eval_script
 from patchwright.evals.grading import statuses
 from patchwright.evals.rows import read_rows
-from patchwright.evals.smith import Profile, check_profile, profiled, profiles
+from patchwright.evals.smith import Profile, check_profile, hidden_tests, profiled, profiles
 from patchwright.evals.swebench import SweBench
 from patchwright.evals.trees import Trees
 from patchwright.schema.instance import Instance, Prediction
-from tests.evals.adder import make_row, write_rows
+from tests.conftest import git
+from tests.evals.adder import PYTHON, make_row, write_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # swebench's imports
 
@@ -70,6 +73,59 @@ class TestCase(unittest.TestCase):
 if __name__ == "__main__":
     unittest.main()
 '''
+
+
+BUG = """\
+diff --git a/adder.py b/adder.py
+--- a/adder.py
++++ b/adder.py
+@@ -1,2 +1,2 @@
+ def add(a, b):
+-    return a + b
++    return a - b
+"""
+ADDER_TEST = """\
+import sys
+sys.path.insert(0, ".")
+import adder
+print("PASSED" if adder.add(2, 3) == 5 else "FAILED", "tests/test_adder.py::test_add")
+"""
+OTHER_TEST = 'print("PASSED tests/test_other.py::test_other")\n'
+CHEATING_TEST = """\
+diff --git a/tests/test_adder.py b/tests/test_adder.py
+new file mode 100644
+--- /dev/null
++++ b/tests/test_adder.py
+@@ -0,0 +1 @@
++print("PASSED tests/test_adder.py::test_add")
+"""
+
+
+def adder_benchmark(tmp_path: Path, **changes: object) -> SweBench:
+    """One row of a project with two files of tests, whose script puts both back."""
+    root = tmp_path / "repos" / "ada__adder"
+    (root / "tests").mkdir(parents=True)
+    (root / "adder.py").write_text("def add(a, b):\n    return a + b\n")
+    (root / "tests" / "test_adder.py").write_text(ADDER_TEST)
+    (root / "tests" / "test_other.py").write_text(OTHER_TEST)
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message=start")
+    base = git(root, "rev-parse", "HEAD").strip()
+    files = ("tests/test_adder.py", "tests/test_other.py")
+    command = " && ".join(f"python {file}" for file in files)
+    row = smith_row(
+        f"ada__adder.{base[:8]}",
+        base_commit=base,
+        patch=BUG,
+        FAIL_TO_PASS=["tests/test_adder.py::test_add"],
+        PASS_TO_PASS=["tests/test_other.py::test_other"],
+        install_config={"python": PYTHON, "log_parser": "parse_log_pytest"},
+        eval_script=made_eval_script(base, "", command, files),
+    )
+    rows = write_rows(tmp_path / "rows.jsonl", row | changes)
+    trees = Trees(tmp_path / "cache", repos=tmp_path / "repos", url=None)
+    return SweBench(str(rows), trees, Environments(tmp_path / "environments", path=os.defpath))
 
 
 def smith_row(mirror: str = "oauthlib__oauthlib.1fd52536", **changes: Any) -> dict[str, Any]:
@@ -146,6 +202,51 @@ def test_a_patch_whose_last_line_does_not_end_is_turned_round_all_the_same(tmp_p
                 "+    return True",
             ]
             assert instance.patch.endswith("\n")
+
+
+async def test_what_shows_the_bug_is_hidden_from_those_who_work_and_is_there_when_it_is_graded(tmp_path: Path) -> None:
+    benchmark = adder_benchmark(tmp_path)
+    (instance,) = benchmark.instances()
+    workspace = await benchmark.prepare(instance, tmp_path / "work")
+    assert git(workspace.tree, "ls-tree", "-r", "--name-only", "HEAD").split() == ["adder.py", "tests/test_other.py"]
+    assert not (workspace.tree / "tests" / "test_adder.py").exists()
+    assert "a - b" in (workspace.tree / "adder.py").read_text()
+    assert git(workspace.tree, "status", "--porcelain") == ""
+    objects = git(workspace.tree, "cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(objectname)")
+    blobs = [line.split()[1] for line in objects.splitlines() if line.startswith("blob ")]
+    every_object = "\n".join(git(workspace.tree, "cat-file", "blob", blob) for blob in blobs)
+    assert "a - b" in every_object
+    assert "a + b" not in every_object
+    assert "adder.add(2, 3)" not in every_object
+    for name, patch, resolved in (
+        ("gold", instance.patch, True),
+        ("base", "", False),
+        ("brings its own", instance.patch + CHEATING_TEST, True),
+        ("cheats", CHEATING_TEST, False),
+    ):
+        prediction = Prediction(instance_id=instance.instance_id, model_name_or_path="ada", model_patch=patch)
+        (tmp_path / name).mkdir()
+        grade = await benchmark.grade(instance, prediction, tmp_path / name)
+        assert (grade.resolved, grade.problem, grade.pass_to_pass_broken) == (resolved, "", ()), name
+
+
+async def test_nothing_else_is_hidden(tmp_path: Path) -> None:
+    outside = "tests/../../test_adder.py::test_add"
+    benchmark = adder_benchmark(tmp_path, FAIL_TO_PASS=["adder.py::adder.add", outside, "test_add", "tests::test_add"])
+    (instance,) = benchmark.instances()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "test_adder.py").touch()
+    workspace = await benchmark.prepare(instance, tmp_path / "work")
+    assert git(workspace.tree, "ls-files").split() == ["adder.py", "tests/test_adder.py", "tests/test_other.py"]
+    assert (tmp_path / "work" / "test_adder.py").exists()
+
+
+def test_what_is_to_be_mended_is_neither_hidden_nor_put_back(tmp_path: Path) -> None:
+    patch = PATCH.replace("oauthlib/common.py", "oauthlib/testing/common.py")
+    doctest = "oauthlib/testing/common.py::oauthlib.testing.common"
+    (instance,) = read(tmp_path, smith_row(patch=patch, FAIL_TO_PASS=["tests/test_common.py::test_a", doctest]))
+    assert hidden_tests(instance) == ["tests/test_common.py"]
+    assert "testing/common.py" not in instance.eval_script
 
 
 def test_images_that_have_no_bug_grade_nothing(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ from patchwright.errors import ConfigError
 from patchwright.evals.base import Benchmark
 from patchwright.evals.exercises import Exercises, check_pytest
 from patchwright.evals.images import images_for
-from patchwright.evals.recipes import install_config_of
 from patchwright.evals.registry import Places, benchmark_named, verdicts
 from patchwright.evals.rows import rows_hash
 from patchwright.evals.run.directory import RunDirectory
@@ -39,7 +38,7 @@ from patchwright.evals.scaffolds.base import Scaffold
 from patchwright.evals.scaffolds.foreign import Foreign
 from patchwright.evals.scaffolds.patchwright import Patchwright
 from patchwright.evals.scaffolds.recipes import RECIPES
-from patchwright.evals.swebench import SweBench
+from patchwright.evals.swebench import SweBench, reasons_against
 from patchwright.schema.attempt import Attempt, Environments, RunFacts
 from patchwright.schema.endpoint import shown
 from patchwright.schema.instance import Instance
@@ -51,7 +50,6 @@ OWN: Mapping[str, tuple[Literal["run", "resolve"], str]] = {
     **{f"resolve:{strategy}": ("resolve", strategy) for strategy in get_args(StrategyName)},
 }
 """Patchwright's own scaffolds: the command, and the profile or the strategy."""
-NO_RECIPE = "nothing says how an environment to work in is made on this machine"
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,7 @@ async def _run(options: Options, settings: Settings) -> int:
     known = verdicts(benchmark, places)
     reasons = {each.instance_id: each.why_not for each in known.values() if not each.gradable}
     if isinstance(benchmark, SweBench):  # work is done in environments of this machine, whatever grades it
-        reasons |= {each.instance_id: NO_RECIPE for each in named if install_config_of(each) is None}
+        reasons |= reasons_against(named)
     instances = [instance for instance in named if instance.instance_id not in reasons]
     if not instances:
         raise ConfigError("this machine can grade none of the instances", hint="`patchwright eval validate` says why")

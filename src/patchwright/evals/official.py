@@ -1,5 +1,8 @@
 """The official evaluation of a patch, on this machine: the row's own script, in a sandbox, with a local environment."""
 
+import glob
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from patchwright.sandbox.settings import SandboxSettings
 _PATCH = "/tmp/patchwright.diff"
 _SCRIPT = "/tmp/patchwright-eval.sh"
 _LOG = "/tmp/patchwright-eval.log"
-_APPLY = f"git apply --verbose {_PATCH} || patch --batch --forward --fuzz=5 -p1 -i {_PATCH}"
+_APPLY = f"git apply --verbose {{options}} {_PATCH} || patch --batch --forward --fuzz=5 -p1 -i {_PATCH}"
 # Tests of pytest look at the bytecode that they make; the sandbox would have none written.
 _AS_OFFICIAL = {"PYTHONDONTWRITEBYTECODE": ""}
 _APPLY_TIMEOUT_S = 120
@@ -35,9 +38,11 @@ async def run_official(
     settings: SandboxSettings,
     *,
     base_commit: str,
+    not_applied: Sequence[str] = (),
     timeout_s: float,
 ) -> Outcome:
-    """Applies `patch` to the tree (nothing, where it is empty) and runs the script there, without a network.
+    """Applies `patch` to the tree (nothing, where it is empty), but for the files `not_applied`, and runs the script
+    there, without a network.
 
     Raises SandboxError.
     """
@@ -51,7 +56,8 @@ async def run_official(
     async with open_sandbox("bubblewrap", tree, own) as sandbox:
         if patch.strip():
             await sandbox.write(_PATCH, patch.encode("utf-8", "surrogateescape"))
-            applying = await sandbox.run(_APPLY, timeout_s=_APPLY_TIMEOUT_S, fresh=True)
+            options = shlex.join(f"--exclude={glob.escape(file)}" for file in not_applied)
+            applying = await sandbox.run(_APPLY.format(options=options), timeout_s=_APPLY_TIMEOUT_S, fresh=True)
             if applying.exit_code:
                 return Outcome(applying.output.encode(), applied=False)
         await sandbox.write(_SCRIPT, adapted(script, base_commit, tree).encode("utf-8", "surrogateescape"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from patchwright.errors import BenchmarkError
-from patchwright.evals.eval_script import made_eval_script
+from patchwright.evals.eval_script import changed_files, made_eval_script
 from patchwright.evals.uv import EXTRA_HINT
 from patchwright.repo.testing.files import is_test
 from patchwright.schema.instance import InstallConfig, Instance
@@ -113,12 +113,35 @@ def check_profile(instance: Instance, python: str = sys.executable) -> None:
             )
 
 
+def without_profile(instances: Iterable[Instance], python: str = sys.executable) -> Mapping[str, str]:
+    """Why there is no profile of those that lack one, by id."""
+    asked = [each for each in instances if lacks_profile(each)]
+    try:
+        answers = profiles(asked, python)
+    except BenchmarkError as error:
+        return {each.instance_id: f"{error} ({error.hint})" for each in asked}
+    return {each.instance_id: answer for each, answer in zip(asked, answers, strict=True) if isinstance(answer, str)}
+
+
+def hidden_tests(instance: Instance) -> Sequence[str]:
+    """The files of FAIL_TO_PASS, which SWE-smith's own branches are without while they are worked on. Where there is a
+    test patch, it brings what is hidden."""
+    if not is_smith(instance) or instance.test_patch.strip():
+        return ()
+    return _tests_in(instance, (name.partition("::")[0] for name in instance.fail_to_pass))
+
+
+def _tests_in(instance: Instance, files: Iterable[str]) -> Sequence[str]:
+    """Without what is to be mended: doctests are in there, or it is itself for testing."""
+    return sorted(file for file in set(files) - set(changed_files(instance.patch)) if is_test(file))
+
+
 def _with(profile: Profile | str, instance: Instance) -> Instance:
     if isinstance(profile, str):
         return instance
     config = instance.install_config or profile.config()
     config = config.model_copy(update={"test_cmd": profile.command})
-    tests = [file for file in profile.test_files if is_test(file)]
+    tests = _tests_in(instance, profile.test_files)
     return instance.model_copy(
         update={
             "base_commit": profile.commit,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from patchwright.errors import BenchmarkError, ConfigError
@@ -13,13 +13,16 @@ from patchwright.evals.images import Images
 from patchwright.evals.official import Outcome, run_official
 from patchwright.evals.recipes import install_config_of
 from patchwright.evals.rows import kept_rows, read_rows
-from patchwright.evals.smith import check_profile
+from patchwright.evals.smith import check_profile, hidden_tests, without_profile
 from patchwright.evals.trees import Trees, commit_all, is_made
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Grade, Instance, Prediction
 
 TEST_TIMEOUT_S = 1800.0
 """As the official harness has it."""
+
+NO_RECIPE = "nothing says how an environment to work in is made on this machine"
+NO_TESTS = "nothing says how it is tested, or how the output of its tests is read"
 
 
 class SweBench:
@@ -60,7 +63,7 @@ class SweBench:
         """The project's own tests may be run where the tests that show the problem have been taken out of them (the
         forge's rows). Elsewhere those are not there yet, and which files they are in tells where to look.
         """
-        tree, environment = await self._made(instance, directory)
+        tree, environment = await self._made(instance, directory, without=hidden_tests(instance))
         return Workspace(
             tree=tree,
             path=environment.path,
@@ -92,10 +95,13 @@ class SweBench:
             environment,
             self._sandbox,
             base_commit=instance.base_commit,
+            not_applied=hidden_tests(instance),
             timeout_s=self._test_timeout_s,
         )
 
-    async def _made(self, instance: Instance, directory: Path) -> tuple[Path, Environment]:
+    async def _made(
+        self, instance: Instance, directory: Path, *, without: Sequence[str] = ()
+    ) -> tuple[Path, Environment]:
         config = install_config_of(instance)
         if config is None:
             raise BenchmarkError(
@@ -104,10 +110,17 @@ class SweBench:
             )
         # The official images have it there by this name, too: some tests look at it.
         tree = directory / "testbed"
-        await self._trees.lay_out(instance, tree)
+        await self._trees.lay_out(instance, tree, without=without)
         environment = await self._environments.built(config, tree, name=f"{instance.repo} {instance.version}".strip())
         await commit_all(tree)
         return tree, environment
+
+
+def reasons_against(instances: Sequence[Instance]) -> Mapping[str, str]:
+    """Why some cannot be worked on and graded on this machine whatever their patch is, by id."""
+    no_tests = {each.instance_id: NO_TESTS for each in instances if not (each.eval_script and each.log_parser)}
+    no_environment = {each.instance_id: NO_RECIPE for each in instances if install_config_of(each) is None}
+    return {**no_tests, **no_environment, **without_profile(instances)}
 
 
 def _test_command(instance: Instance) -> str | None:

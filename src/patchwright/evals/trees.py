@@ -54,8 +54,9 @@ class Trees:
         own = (self._cache / "repositories", self._cache / "sdists", self._cache / "validated")
         return (*own, self._repos.resolve()) if self._repos else own
 
-    async def lay_out(self, instance: Instance, tree: Path) -> None:
-        """The files of the instance at its base, in the index of a repository that has no commit yet.
+    async def lay_out(self, instance: Instance, tree: Path, *, without: Iterable[str] = ()) -> None:
+        """The files of the instance at its base but for some, in the index of a repository that has no commit yet and
+        no object of another file: none with the solution.
 
         Raises BenchmarkError when there is no source, or the patches to take back do not apply to it.
         """
@@ -72,10 +73,11 @@ class Trees:
             await self._check_out(instance.repo, instance.base_commit, tree)
         git = Git(tree, config=QUICK)
         await git.run("init", "--quiet", "--template=", "--initial-branch=main")
-        # What the project tracks although it ignores it is part of the tree.
-        await git.run("add", "--all", "--force")
         if is_made(instance):
             await _take_back(instance, tree)
+        _remove(tree, without)
+        # What the project tracks although it ignores it is part of the tree.
+        await git.run("add", "--all", "--force")
 
     async def _check_out(self, repo: str, commit: str, tree: Path) -> None:
         source = await self._mirror(repo, commit) or await self._clone(repo, commit)
@@ -235,17 +237,25 @@ def _unpack(archive: Path, tree: Path) -> None:
 
 async def _take_back(instance: Instance, tree: Path) -> None:
     """The gold patch, and the tests that came with it, where the source has them."""
-    git = Git(tree, config=QUICK)
+    git = Git(tree)
     if not instance.patch.strip():
         return
     try:
-        await git.run("apply", "--index", "--reverse", "--whitespace=nowarn", "-", stdin=instance.patch.encode())
+        await git.run("apply", "--reverse", "--whitespace=nowarn", "-", stdin=instance.patch.encode())
     except GitError as error:
         raise BenchmarkError(f"the patch of {instance.instance_id} does not fit its source: {error}") from None
     if not instance.test_patch.strip():
         return
     try:
-        await git.run("apply", "--index", "--reverse", "--whitespace=nowarn", "-", stdin=instance.test_patch.encode())
+        await git.run("apply", "--reverse", "--whitespace=nowarn", "-", stdin=instance.test_patch.encode())
     except GitError:
         # Tests that were written for the instance are not in the source.
         return
+
+
+def _remove(tree: Path, files: Iterable[str]) -> None:
+    """Those that are in the tree, and nothing outside of it."""
+    for file in files:
+        place = (tree / file).parent.resolve() / Path(file).name
+        if place.is_relative_to(tree.resolve()) and place.is_file():
+            place.unlink()
