@@ -182,7 +182,8 @@ def _keep(tried: Tried, out: Path, made: dict[str, Instance]) -> bool:
     names = ", ".join(f"{site.mutator} of {site.name}" for site in tried.sites)
     instance = tried.instance
     if instance is None or instance.instance_id in made:
-        print(f"  {names}: {tried.reason or 'made before'}", file=sys.stderr)
+        reason = tried.reason or "made before"
+        print(f"  {names}: {reason}" if names else f"  {reason}", file=sys.stderr)
         return False
     with out.open("a", encoding="utf-8") as file:
         file.write(row_of(instance) + "\n")

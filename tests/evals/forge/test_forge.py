@@ -165,12 +165,12 @@ async def test_what_is_made_is_graded_by_the_official_grader(tmp_path: Path, mon
     before = out.read_text()
     assert _forge(tmp_path / "prices-1.0.tar.gz", out, 2).returncode == 0
     assert out.read_text() == before
-    # A recipe that names ids makes the same rows again.
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text(
-        RECIPE.format(archive=tmp_path / "prices-1.0.tar.gz", ids=[instances[1].instance_id], python=PYTHON)
-    )
-    assert _forge(recipe, tmp_path / "again.jsonl", 1).returncode == 0
+    # A recipe that names ids makes the same rows again, and says what became of the others.
+    recipe, strange = tmp_path / "recipe.toml", "prices-1.0.func_pm_remove_cond__01234567"
+    ids = [strange, instances[1].instance_id]
+    recipe.write_text(RECIPE.format(archive=tmp_path / "prices-1.0.tar.gz", ids=ids, python=PYTHON))
+    again = _forge(recipe, tmp_path / "again.jsonl", 1)
+    assert (again.returncode, f"no mutation of this project makes {strange}" in again.stderr) == (1, True)
     assert read_rows(str(tmp_path / "again.jsonl")) == instances[1:]
 
 

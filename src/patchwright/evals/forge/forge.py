@@ -79,16 +79,21 @@ class Forge:
                 yield tried
 
     async def remade(self, instance_ids: Sequence[str]) -> AsyncGenerator[Tried]:
-        """These instances again, as an earlier run has made them; one that cannot be made is left out."""
+        """These instances again, as an earlier run has made them, or why one cannot be made."""
         keys = {key for each in instance_ids for key in _keys(each)}
         every = mutations(self.project.tree, self.ground.sources, self.seed)
         known = {each.key: each for each in every if each.key in keys}
         for each in instance_ids:
-            if known.keys() >= set(_keys(each)):
-                parts = [await self._broken(known[key]) for key in _keys(each)]
-                found = [part for part in parts if isinstance(part, _Broken)]
-                if len(found) == len(parts):  # half of two changes would be another instance
-                    yield await self._instance(found)
+            if not known.keys() >= set(_keys(each)):
+                yield Tried((), reason=f"no mutation of this project makes {each}")
+                continue
+            sites = tuple(known[key] for key in _keys(each))
+            parts = [await self._broken(site) for site in sites]
+            # Half of two changes would be another instance.
+            if reasons := [part for part in parts if isinstance(part, str)]:
+                yield Tried(sites, reason=reasons[0])
+            else:
+                yield await self._instance([part for part in parts if isinstance(part, _Broken)])
 
     async def _found(self) -> AsyncGenerator[_Broken | Tried]:
         """Mutations that can be noticed and shown, one for each function, and why the others are none."""
