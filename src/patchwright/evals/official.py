@@ -14,7 +14,6 @@ from patchwright.sandbox.settings import SandboxSettings
 _PATCH = "/tmp/patchwright.diff"
 _SCRIPT = "/tmp/patchwright-eval.sh"
 _LOG = "/tmp/patchwright-eval.log"
-_APPLY = f"git apply --verbose {{options}} {_PATCH} || patch --batch --forward --fuzz=5 -p1 -i {_PATCH}"
 # Tests of pytest look at the bytecode that they make; the sandbox would have none written.
 _AS_OFFICIAL = {"PYTHONDONTWRITEBYTECODE": ""}
 _APPLY_TIMEOUT_S = 120
@@ -56,10 +55,14 @@ async def run_official(
     async with open_sandbox("bubblewrap", tree, own) as sandbox:
         if patch.strip():
             await sandbox.write(_PATCH, patch.encode("utf-8", "surrogateescape"))
-            options = shlex.join(f"--exclude={glob.escape(file)}" for file in not_applied)
-            applying = await sandbox.run(_APPLY.format(options=options), timeout_s=_APPLY_TIMEOUT_S, fresh=True)
+            applying = await sandbox.run(_apply_command(not_applied), timeout_s=_APPLY_TIMEOUT_S, fresh=True)
             if applying.exit_code:
                 return Outcome(applying.output.encode(), applied=False)
         await sandbox.write(_SCRIPT, adapted(script, base_commit, tree).encode("utf-8", "surrogateescape"))
         result = await sandbox.run(f"bash {_SCRIPT} > {_LOG} 2>&1", timeout_s=timeout_s, fresh=True)
         return Outcome(await sandbox.read(_LOG, limit_bytes=_LOG_LIMIT_BYTES), timed_out=result.timed_out)
+
+
+def _apply_command(not_applied: Sequence[str]) -> str:
+    excluded = shlex.join(f"--exclude={glob.escape(file)}" for file in not_applied)
+    return f"git apply --verbose {excluded} {_PATCH} || patch --batch --forward --fuzz=5 -p1 -i {_PATCH}"
