@@ -12,6 +12,11 @@ class PatchwrightError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def with_hint(self) -> str:
+        """Both in one line."""
+        return f"{self} ({self.hint})" if self.hint else str(self)
+
 
 class ConfigError(PatchwrightError):
     """A setting, an option or an environment variable makes no sense."""

@@ -119,7 +119,7 @@ def without_profile(instances: Iterable[Instance], python: str = sys.executable)
     try:
         answers = profiles(asked, python)
     except BenchmarkError as error:
-        return {each.instance_id: f"{error} ({error.hint})" for each in asked}
+        return {each.instance_id: error.with_hint for each in asked}
     return {each.instance_id: answer for each, answer in zip(asked, answers, strict=True) if isinstance(answer, str)}
 
 

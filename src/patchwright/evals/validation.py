@@ -60,7 +60,7 @@ async def validated(benchmark: Benchmark, instance: Instance, directory: Path) -
             prediction = Prediction(instance_id=instance.instance_id, model_name_or_path=name, model_patch=patch)
             grades[name] = await benchmark.grade(instance, prediction, directory / name)
     except PatchwrightError as error:
-        problem = f"{error} ({error.hint})" if error.hint else str(error)
+        problem = error.with_hint
     except OSError as error:
         problem = f"{error.filename or directory}: {(error.strerror or str(error)).lower()}"
     except Exception as error:  # whatever one instance fails with is its verdict: the others go on

@@ -149,5 +149,4 @@ class LoadableAdapters:
 
 
 def _not_loaded(error: EngineError) -> Problem:
-    hint = f" ({error.hint})" if error.hint else ""
-    return Problem(INVALID, f"nothing has changed: {error}{hint}", param="path")
+    return Problem(INVALID, f"nothing has changed: {error.with_hint}", param="path")
