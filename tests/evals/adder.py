@@ -71,13 +71,18 @@ def make_mirror(repos: Path) -> str:
     (root / "check_adder.py").write_text(TESTS)
     (root / ".gitignore").write_text("kept.log\n__pycache__\n")
     (root / "kept.log").write_text("tracked all the same\n")
-    git(root, "init", "--quiet", "--initial-branch=main")
-    git(root, "add", "--force", ".")
-    git(root, "commit", "--quiet", "--message=start")
-    base = git(root, "rev-parse", "HEAD").strip()
+    base = committed(root)
     (root / "adder.py").write_text(BUGGY.replace("a - b", "a + b"))
     git(root, "commit", "--quiet", "--all", "--message=mend")
     return base
+
+
+def committed(root: Path) -> str:
+    """Makes the directory a repository of one commit, with what it ignores; returns its hash."""
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "add", "--force", ".")
+    git(root, "commit", "--quiet", "--message=start")
+    return git(root, "rev-parse", "HEAD").strip()
 
 
 def make_row(base_commit: str, **changes: object) -> dict[str, Any]:

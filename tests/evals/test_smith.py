@@ -20,7 +20,7 @@ from patchwright.evals.swebench import SweBench
 from patchwright.evals.trees import Trees
 from patchwright.schema.instance import Instance, Prediction
 from tests.conftest import git
-from tests.evals.adder import PYTHON, make_row, write_rows
+from tests.evals.adder import PYTHON, committed, make_row, write_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # swebench's imports
 
@@ -108,10 +108,7 @@ def adder_benchmark(tmp_path: Path, **changes: object) -> SweBench:
     (root / "adder.py").write_text("def add(a, b):\n    return a + b\n")
     (root / "tests" / "test_adder.py").write_text(ADDER_TEST)
     (root / "tests" / "test_other.py").write_text(OTHER_TEST)
-    git(root, "init", "--quiet", "--initial-branch=main")
-    git(root, "add", ".")
-    git(root, "commit", "--quiet", "--message=start")
-    base = git(root, "rev-parse", "HEAD").strip()
+    base = committed(root)
     files = ("tests/test_adder.py", "tests/test_other.py")
     command = " && ".join(f"python {file}" for file in files)
     row = smith_row(

@@ -237,20 +237,23 @@ def _unpack(archive: Path, tree: Path) -> None:
 
 async def _take_back(instance: Instance, tree: Path) -> None:
     """The gold patch, and the tests that came with it, where the source has them."""
-    git = Git(tree)
     if not instance.patch.strip():
         return
     try:
-        await git.run("apply", "--reverse", "--whitespace=nowarn", "-", stdin=instance.patch.encode())
+        await _reverse(instance.patch, tree)
     except GitError as error:
         raise BenchmarkError(f"the patch of {instance.instance_id} does not fit its source: {error}") from None
     if not instance.test_patch.strip():
         return
     try:
-        await git.run("apply", "--reverse", "--whitespace=nowarn", "-", stdin=instance.test_patch.encode())
+        await _reverse(instance.test_patch, tree)
     except GitError:
         # Tests that were written for the instance are not in the source.
         return
+
+
+async def _reverse(patch: str, tree: Path) -> None:
+    await Git(tree).run("apply", "--reverse", "--whitespace=nowarn", "-", stdin=patch.encode())
 
 
 def _remove(tree: Path, files: Iterable[str]) -> None:
