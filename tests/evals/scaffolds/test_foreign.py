@@ -21,14 +21,16 @@ from tests.conftest import FIXED
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 AGENT = """
-import json, os, sys, urllib.request
+import json, os, subprocess, sys, urllib.request
 order = json.load(open(sys.argv[1]))
 body = json.dumps({"model": "whatever", "messages": [{"role": "user", "content": order["task"]}]}).encode()
 request = urllib.request.Request(order["url"] + "/chat/completions", body, {"Content-Type": "application/json"})
 answer = json.load(urllib.request.urlopen(request))
 open("adder.py", "w").write(answer["choices"][0]["message"]["content"])
 open("notes.txt", "w").write("mine")
+try_it = subprocess.run([sys.executable, "-c", "import urllib.request"], stderr=subprocess.PIPE, text=True)
 print("seen:", sorted(os.listdir(order["secret"])) if os.path.exists(order["secret"]) else "nothing")
+print("its commands:", try_it.stderr.strip() or "work")
 assert "fail" not in answer["choices"][0]["message"]["content"], "the agent failed"
 """
 
@@ -37,7 +39,7 @@ assert "fail" not in answer["choices"][0]["message"]["content"], "the agent fail
 def recipe(tmp_path: Path) -> Recipe:
     def start(errand: Errand) -> Start:
         order = {"task": errand.task, "url": errand.base_url, "secret": str(tmp_path / "secret")}
-        command = (errand.program("python"), str(errand.files / "agent.py"), str(errand.files / "order.json"))
+        command = (*errand.written("agent.py"), str(errand.files / "order.json"))
         return Start(command, {"AGENT": "1"}, {"agent.py": AGENT, "order.json": json.dumps(order)})
 
     return Recipe(Environment("stand-in", PYTHON, ()), start, leaves=("notes.txt",))
@@ -56,7 +58,13 @@ async def attempt(
         sandbox=SandboxSettings(),
         variables=dict(os.environ),
     )
-    workspace = Workspace(repository, os.environ["PATH"], hidden=(place / "secret",), test_command="python3 check.py")
+    workspace = Workspace(
+        repository,
+        os.environ["PATH"],
+        {"PYTHONPATH": str(repository)},
+        hidden=(place / "secret",),
+        test_command="python3 check.py",
+    )
     instance = Instance(instance_id="a__b", repo="a/b", base_commit="", problem_statement="It subtracts.", patch="")
     return await scaffold.attempt(instance, workspace, Terms(time_limit_s), place / "kept")
 
@@ -68,10 +76,21 @@ async def test_its_patch_steps_and_tokens_are_taken(recipe: Recipe, repository: 
     assert (outcome.exit_reason, outcome.detail, outcome.steps) == ("done", "", 1)
     assert "+    return a + b\n" in outcome.patch
     assert "notes.txt" not in outcome.patch
-    assert (tmp_path / "kept" / "scaffold.log").read_text() == "seen: nothing\n"
+    assert (tmp_path / "kept" / "scaffold.log").read_text() == "seen: nothing\nits commands: work\n"
     (request,) = endpoint.requests
     assert request["model"] == "scripted"
     assert request["messages"][0]["content"].endswith("`python3 check.py` runs the tests.")
+
+
+async def test_a_broken_library_in_the_work_tree_breaks_only_what_it_starts(
+    recipe: Recipe, repository: Path, tmp_path: Path
+) -> None:
+    (repository / "urllib").mkdir()
+    (repository / "urllib" / "__init__.py").write_text("raise SystemExit('the bug of the instance')")
+    with serving([FIXED]) as endpoint:
+        outcome = await attempt(recipe, endpoint, repository, tmp_path)
+    assert (outcome.exit_reason, outcome.detail, outcome.steps) == ("done", "", 1)
+    assert (tmp_path / "kept" / "scaffold.log").read_text().endswith("its commands: the bug of the instance\n")
 
 
 async def test_a_crash_is_an_error_with_its_last_words(recipe: Recipe, repository: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from patchwright.engines.base import Engine
 from patchwright.evals.base import Workspace
 from patchwright.evals.scaffolds.base import Outcome, Terms, ended
-from patchwright.evals.scaffolds.environment import interpreter_home
+from patchwright.evals.scaffolds.environment import interpreter_home, isolated
 from patchwright.evals.scaffolds.events import last_line
 from patchwright.evals.scaffolds.gateway import Meter, gateway
 from patchwright.evals.scaffolds.patch import Recording
@@ -107,8 +107,9 @@ def _start(recipe: Recipe, errand: Errand) -> Start:
 
 
 def _command(start: Start, environment: Path, files: Path) -> str:
-    python = str(environment / "bin" / "python")
-    return shlex.join([python, str(files / "forward.py"), str(files / "endpoint.sock"), str(PORT), *start.command])
+    return shlex.join(
+        [*isolated(environment, files / "forward.py"), str(files / "endpoint.sock"), str(PORT), *start.command]
+    )
 
 
 def _outcome(result: CommandResult, patch: str, seconds: float, log: Path, meter: Meter) -> Outcome:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from patchwright.evals.scaffolds.environment import Environment
+from patchwright.evals.scaffolds.environment import Environment, isolated
 
 KEY = "unused"
 """In the place of a key: the real one stays outside of the sandbox."""
@@ -29,8 +29,13 @@ class Errand:
     files: Path
     """A directory that can be read; `Start.files` lie there."""
 
-    def program(self, name: str) -> str:
-        return str(self.environment / "bin" / name)
+    def program(self, name: str) -> tuple[str, ...]:
+        """A script that the environment has installed."""
+        return isolated(self.environment, self.environment / "bin" / name)
+
+    def written(self, name: str) -> tuple[str, ...]:
+        """A script among `Start.files`."""
+        return isolated(self.environment, self.files / name)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def _mini_swe_agent(errand: Errand) -> Start:
     )
     options = [option for setting in settings for option in ("--config", setting)]
     model = ("--model", f"openai/{errand.model}", "--model-class", "litellm_textbased")
-    command = (errand.program("mini"), *options, *model, "--yolo", "--exit-immediately", "--task", errand.task)
+    command = (*errand.program("mini"), *options, *model, "--yolo", "--exit-immediately", "--task", errand.task)
     quiet = {"MSWEA_CONFIGURED": "true", "MSWEA_SILENT_STARTUP": "1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     return Start(command, quiet)
 
@@ -74,7 +79,7 @@ def _aider(errand: Errand) -> Start:
     tests = ("--test-cmd", errand.test_command, "--auto-test") if errand.test_command else ()
     # fmt: off
     command = (
-        errand.program("aider"), "--model", name, "--openai-api-base", errand.base_url, "--openai-api-key", KEY,
+        *errand.program("aider"), "--model", name, "--openai-api-base", errand.base_url, "--openai-api-key", KEY,
         "--model-metadata-file", str(errand.files / "metadata.json"), "--no-show-model-warnings",
         "--yes-always", "--no-auto-commits", "--no-dirty-commits", "--no-suggest-shell-commands", "--no-detect-urls",
         "--no-pretty", "--no-stream", "--no-fancy-input", "--no-check-update", "--no-show-release-notes",
@@ -108,14 +113,14 @@ max_context_length = {errand.context_tokens}
 """
     options = ("--auto-approve", "--trust", "--prompt-file", str(errand.files / "task.md"))
     copied = f'mkdir -p ~/.vibe && cp {errand.files}/config.toml ~/.vibe/config.toml && exec "$@"'
-    command = ("bash", "-c", copied, "vibe", errand.program("vibe"), "--prompt", *options)
+    command = ("bash", "-c", copied, "vibe", *errand.program("vibe"), "--prompt", *options)
     return Start(command, {"ENDPOINT_KEY": KEY}, {"config.toml": config, "task.md": errand.task})
 
 
 def _gptme(errand: Errand) -> Start:
     tools = "shell,read,save,append,patch"
     options = ("--non-interactive", "--no-stream", "--tools", tools, "--tool-format", "markdown")
-    command = (errand.program("gptme"), *options, "--model", f"local/{errand.model}", "--workspace", ".", errand.task)
+    command = (*errand.program("gptme"), *options, "--model", f"local/{errand.model}", "--workspace", ".", errand.task)
     return Start(command, {"OPENAI_BASE_URL": errand.base_url, "OPENAI_API_KEY": KEY})
 
 
@@ -128,7 +133,7 @@ def _openhands(errand: Errand) -> Start:
         "context_tokens": errand.context_tokens,
     }
     driver = Path(__file__).with_name("openhands_driver.py").read_text(encoding="utf-8")
-    command = (errand.program("python"), str(errand.files / "driver.py"), str(errand.files / "order.json"))
+    command = (*errand.written("driver.py"), str(errand.files / "order.json"))
     variables = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENHANDS_SUPPRESS_BANNER": "1"}
     return Start(command, variables, {"driver.py": driver, "order.json": json.dumps(order)})
 
