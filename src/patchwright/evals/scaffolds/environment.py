@@ -51,14 +51,6 @@ class Environment:
         return hashlib.sha256(repr((self.python, self.requirements)).encode()).hexdigest()[:8]
 
 
-def isolated(environment: Path, script: Path) -> tuple[str, ...]:
-    """A program of the environment. The instance's PYTHONPATH is for what it starts: it keeps its own libraries.
-
-    Otherwise, a bug in click's own repository would be one in every scaffold that is made with click.
-    """
-    return (str(environment / "bin" / "python"), "-I", str(script))
-
-
 def interpreter_home(environment: Path) -> Path:
     """The installation that the environment's Python belongs to: without it, nothing in there runs."""
     return (environment / "bin" / "python").resolve().parent.parent

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from patchwright.engines.base import Engine
 from patchwright.evals.base import Workspace
 from patchwright.evals.scaffolds.base import Outcome, Terms, ended
-from patchwright.evals.scaffolds.environment import interpreter_home, isolated
+from patchwright.evals.scaffolds.environment import interpreter_home
 from patchwright.evals.scaffolds.events import last_line
 from patchwright.evals.scaffolds.gateway import Meter, gateway
 from patchwright.evals.scaffolds.patch import Recording
@@ -56,14 +56,15 @@ class Foreign:
             recording = await Recording.start(workspace.tree, Path(scratch) / "state")
             files = Path(scratch) / "files"
             files.mkdir()
-            start = _start(self.recipe, _errand(instance, workspace, terms, endpoint, environment, files))
+            errand = _errand(instance, workspace, terms, endpoint, environment, files)
+            start = _start(self.recipe, errand)
             started = time.monotonic()
             settings = self._settings(workspace, start, files, environment)
             async with open_sandbox("bubblewrap", workspace.tree, settings) as sandbox:
                 # Only now: a sandbox covers every socket that it finds listening when it starts.
                 with gateway(files / "endpoint.sock", endpoint) as meter:
                     result = await sandbox.run(
-                        _command(start, environment, files), timeout_s=terms.time_limit_s, output_limit_bytes=LOG_BYTES
+                        _command(start, errand), timeout_s=terms.time_limit_s, output_limit_bytes=LOG_BYTES
                     )
             seconds = time.monotonic() - started
             patch = await recording.patch()
@@ -106,10 +107,8 @@ def _start(recipe: Recipe, errand: Errand) -> Start:
     return start
 
 
-def _command(start: Start, environment: Path, files: Path) -> str:
-    return shlex.join(
-        [*isolated(environment, files / "forward.py"), str(files / "endpoint.sock"), str(PORT), *start.command]
-    )
+def _command(start: Start, errand: Errand) -> str:
+    return shlex.join([*errand.written("forward.py"), str(errand.files / "endpoint.sock"), str(PORT), *start.command])
 
 
 def _outcome(result: CommandResult, patch: str, seconds: float, log: Path, meter: Meter) -> Outcome:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from patchwright.evals.scaffolds.environment import Environment, isolated
+from patchwright.evals.scaffolds.environment import Environment
 
 KEY = "unused"
 """In the place of a key: the real one stays outside of the sandbox."""
@@ -31,11 +31,18 @@ class Errand:
 
     def program(self, name: str) -> tuple[str, ...]:
         """A script that the environment has installed."""
-        return isolated(self.environment, self.environment / "bin" / name)
+        return self._isolated(self.environment / "bin" / name)
 
     def written(self, name: str) -> tuple[str, ...]:
-        """A script among `Start.files`."""
-        return isolated(self.environment, self.files / name)
+        """A script that lies in `files`."""
+        return self._isolated(self.files / name)
+
+    def _isolated(self, script: Path) -> tuple[str, ...]:
+        """It keeps its own libraries: the instance's PYTHONPATH is for what it starts.
+
+        Otherwise, a bug in click's own repository would be one in every scaffold that is made with click.
+        """
+        return (str(self.environment / "bin" / "python"), "-I", str(script))
 
 
 @dataclass(frozen=True)
