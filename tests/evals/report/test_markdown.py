@@ -25,7 +25,7 @@ def test_a_report_of_two_runs_states_rates_intervals_and_the_comparison(tmp_path
     text = markdown(report_on([one, two]))
     assert "| one | quixbugs | tiny | run | 2 of 2 | 100.0 % | 34.2–100.0 % |" in text
     assert "| two | quixbugs | tiny | run | 1 of 2 | 50.0 % | 9.5–90.5 % |" in text
-    assert "2 instances of quixbugs count in both runs and are over." in text
+    assert "Instances of quixbugs that count in both runs and are over: 2." in text
     assert "one resolves 1 that two does not; two resolves 0 that one does not; both resolve 1, neither 0." in text
     assert "By the exact McNemar test, two-sided: p = 1.000." in text
     assert "| a__b-2 | 1 of 1 | 0 of 1 |" in text

@@ -63,7 +63,7 @@ def in_words(comparison: Comparison) -> list[str]:
     """What was compared and how it came out, up to the p-value."""
     once = comparison.test == "exact McNemar test"
     return [
-        f"{comparison.instances} instances of {comparison.benchmark} count in both runs and are over.",
+        f"Instances of {comparison.benchmark} that count in both runs and are over: {comparison.instances}.",
         f"{comparison.first} resolves {len(comparison.first_better)} that {comparison.second} does not; "
         f"{comparison.second} resolves {len(comparison.second_better)} that {comparison.first} does not; "
         f"both resolve {comparison.both}, neither {comparison.neither}."
