@@ -56,7 +56,7 @@ class Foreign:
             recording = await Recording.start(workspace.tree, Path(scratch) / "state")
             files = Path(scratch) / "files"
             files.mkdir()
-            errand = _errand(instance, workspace, terms, endpoint, environment, files)
+            errand = _errand(instance, workspace, endpoint, environment, files)
             start = _start(self.recipe, errand)
             started = time.monotonic()
             settings = self._settings(workspace, start, files, environment)
@@ -83,9 +83,7 @@ class Foreign:
         )
 
 
-def _errand(
-    instance: Instance, workspace: Workspace, terms: Terms, endpoint: Endpoint, environment: Path, files: Path
-) -> Errand:
+def _errand(instance: Instance, workspace: Workspace, endpoint: Endpoint, environment: Path, files: Path) -> Errand:
     tests = _TESTS.format(workspace.test_command) if workspace.test_command else ""
     return Errand(
         task=f"{instance.problem_statement.strip()}{_ORDER}{tests}",
@@ -93,7 +91,6 @@ def _errand(
         model=endpoint.model,
         base_url=f"http://127.0.0.1:{PORT}/v1",
         context_tokens=endpoint.context_tokens or CONTEXT_TOKENS,
-        time_limit_s=terms.time_limit_s,
         environment=environment,
         files=files,
     )

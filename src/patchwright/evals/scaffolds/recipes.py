@@ -24,7 +24,6 @@ class Errand:
     base_url: str
     """Ends in /v1."""
     context_tokens: int
-    time_limit_s: float
     environment: Path
     files: Path
     """A directory that can be read; `Start.files` lie there."""
