@@ -32,12 +32,14 @@ asyncio.run(main())
 
 def kill_half_way(command: list[str], made: Path, git_too: bool) -> bool:
     """Kill the restore when it has removed the first file of `made`, and not the last; False if that was missed."""
-    with subprocess.Popen(command) as process:
+    half_way = False
+    with subprocess.Popen(command) as process, suppress(psutil.NoSuchProcess):
+        restore = psutil.Process(process.pid)
         while (made / "0").exists() and process.poll() is None:
             time.sleep(0.0002)
+        restore.suspend()  # once the last file is gone it would write into its log that it is done
         half_way = (made / "999").exists()
-        parent = psutil.Process(process.pid)
-        for member in (*(parent.children(recursive=True) if git_too else ()), parent):
+        for member in (*(restore.children(recursive=True) if git_too else ()), restore):
             with suppress(psutil.NoSuchProcess):
                 member.kill()
     return half_way
