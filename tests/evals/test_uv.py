@@ -1,6 +1,7 @@
 """uv takes Pythons and packages from where the user has them."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,21 @@ def test_packages_come_from_where_pip_takes_them(monkeypatch: pytest.MonkeyPatch
 def test_a_version_that_is_none_is_refused() -> None:
     with pytest.raises(BenchmarkError, match="no version of Python"):
         python_of("3.9; rm -rf")
+
+
+@pytest.mark.parametrize(("variable", "place"), [("PYENV_ROOT", "."), ("HOME", ".pyenv")])
+def test_pyenv_is_where_it_says_that_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, place: str
+) -> None:
+    newest = tmp_path / place / "versions" / "3.9.18" / "bin" / "python"
+    for python in (newest, tmp_path / place / "versions" / "3.9.9" / "bin" / "python"):
+        python.parent.mkdir(parents=True)
+        python.touch()
+    monkeypatch.delenv("PYENV_ROOT", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert python_of("3.9") == str(newest)
+    assert python_of("3.9.9") == str(python)
+    assert python_of("3.8") == "3.8"
 
 
 def output_of(script: str) -> str:

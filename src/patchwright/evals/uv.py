@@ -1,5 +1,6 @@
 """uv, and the Pythons that it makes environments from."""
 
+import os
 import re
 import shlex
 import shutil
@@ -34,7 +35,7 @@ def python_of(version: str) -> str:
     """
     if not re.fullmatch(r"\d+(\.\d+){0,2}", version):
         raise BenchmarkError(f"{version!r} is no version of Python", hint='such as "3.9"')
-    versions = Path("~/.pyenv/versions").expanduser()
+    versions = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser() / "versions"
     exact = [versions / version] if version.count(".") == 2 else []
     candidates = [*exact, *sorted(versions.glob(f"{version}.*"), key=_release)]
     pythons = [str(each / "bin" / "python") for each in candidates if (each / "bin" / "python").is_file()]
