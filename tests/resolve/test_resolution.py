@@ -272,7 +272,7 @@ async def test_of_a_suite_that_takes_too_long_the_nearest_tests_are_run(tmp_path
     root = sums(tmp_path)
     slow = "".join(f"def test_{number}(): time.sleep(3)\n" for number in range(40))
     (root / "test_all_else.py").write_text(f"import time\n{slow}")
-    events = await resolve(root, [answers(FIX)], Plan(f"{PYTEST} test_all_else.py test_sums.py"), time_s=80)
+    events = await resolve(root, [answers(FIX)], Plan(f"{PYTEST} test_all_else.py test_sums.py"), time_s=160)
     baselines = [event.suite for event in of_kind(events, BaselineRun)]
     assert [suite.timed_out for suite in baselines[:2]] == [True, False]
     assert baselines[1].command.endswith(" test_sums.py")

@@ -73,7 +73,7 @@ async def resolve(
     plan: Plan,
     *,
     issue: str = "`add` gives the wrong sum.",
-    time_s: float = 120,
+    time_s: float = 300,
     earlier: Sequence[AnyEvent] = (),
     stop: asyncio.Event | None = None,
     order: Order = asks,
