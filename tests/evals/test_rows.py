@@ -105,6 +105,15 @@ def test_a_bad_row_is_named_with_file_line_and_column(tmp_path: Path) -> None:
     write_rows(file, row)
     with pytest.raises(RecordError, match=r"rows\.jsonl:1: FAIL_TO_PASS: column is missing"):
         read_rows(str(file))
+    for install, words in (
+        (5, "install_config: not an object"),
+        (["a"], "install_config: not an object"),
+        ({"pip_packages": 5}, r"install_config\.pip_packages: neither a string nor a list of them"),
+        ({"install": [1]}, r"install_config\.install: neither a string nor a list of them"),
+    ):
+        write_rows(file, make_row(COMMIT, install_config=install))
+        with pytest.raises(RecordError, match=rf"rows\.jsonl:1: {words}"):
+            read_rows(str(file))
     file.write_text('{"instance_id": \n')
     with pytest.raises(RecordError, match=r"rows\.jsonl:1: invalid json"):
         read_rows(str(file))
@@ -116,6 +125,7 @@ def test_a_bad_row_is_named_with_file_line_and_column(tmp_path: Path) -> None:
 def test_what_is_no_file_and_no_dataset_is_refused(tmp_path: Path) -> None:
     for source, sentence in (
         (str(tmp_path / "none.jsonl"), "no such file"),
+        (str(tmp_path), "not a file"),
         ("verified", "no such file, and no name of a dataset"),
         (str(write_rows(tmp_path / "empty.jsonl")), "has no rows"),
     ):

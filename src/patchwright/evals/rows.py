@@ -38,6 +38,7 @@ _COLUMNS = {"docker_image": "image", "image_name": "image", "meta_image": "image
 """Other names for our fields, used where ours is not there."""
 _LISTS = ("FAIL_TO_PASS", "PASS_TO_PASS")
 _FIELDS = {field.alias or name for name, field in Instance.model_fields.items()}
+_INSTALL_LISTS = ("pip_packages", "pre_install", "install", "test_cmd", "reqs_path")
 _INSTALL_FIELDS = set(InstallConfig.model_fields)
 _JSON_ROW = TypeAdapter(dict[str, object])
 _NAMES = TypeAdapter(tuple[str, ...])
@@ -83,7 +84,8 @@ def rows_hash(instances: Iterable[Instance]) -> str:
 def _file_rows(path: Path) -> Iterator[tuple[str, Row]]:
     if not path.is_file():
         raise RecordError(
-            f"{path}: no such file", hint="rows are read from .jsonl, .json or .parquet, or by owner/name"
+            f"{path}: {'not a file' if path.exists() else 'no such file'}",
+            hint="rows are read from .jsonl, .json or .parquet, or by owner/name; exercises by NAME:DIRECTORY",
         )
     match path.suffix:
         case ".parquet":
@@ -197,22 +199,26 @@ def _install_columns(value: object, where: str) -> dict[str, object]:
         return {}
     if isinstance(value, str):
         value = _parsed(value.encode(), f"{where}: install_config")
+    if not isinstance(value, Mapping):
+        raise RecordError(f"{where}: install_config: not an object")
     install = {name: each for name, each in cast("Row", value).items() if each is not None}
-    for name in ("pip_packages", "pre_install"):
-        install[name] = _strings(install.get(name))
+    lists = {name: _strings(install.get(name), f"{where}: install_config.{name}") for name in _INSTALL_LISTS}
+    install["pre_install"] = lists["pre_install"]
+    install["pip_packages"] = (*(f"-r {file}" for file in lists["reqs_path"]), *lists["pip_packages"])
     for name in ("install", "test_cmd"):
-        install[name] = " && ".join(_strings(install.get(name)))
-    files = _strings(install.get("reqs_path"))
-    install["pip_packages"] = (*(f"-r {file}" for file in files), *_strings(install["pip_packages"]))
+        install[name] = " && ".join(lists[name])
     if "python" in install:
         install["python"] = str(install["python"])
     return install
 
 
-def _strings(value: object) -> tuple[str, ...]:
+def _strings(value: object, where: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,) if value.strip() else ()
-    return tuple(str(each) for each in cast("Iterable[object]", value or ()))
+    try:
+        return _NAMES.validate_python(value or ())
+    except ValidationError:
+        raise RecordError(f"{where}: neither a string nor a list of them") from None
 
 
 def _gold_of_smith(patch: str, where: str) -> str:
