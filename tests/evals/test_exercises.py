@@ -150,9 +150,10 @@ def test_a_directory_of_something_else_is_a_clear_word(tmp_path: Path, maker: Ca
 
 
 def test_a_row_that_is_no_row_is_named_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").write_text('{"task_id": "Python/0"}\n')
-    with pytest.raises(RecordError, match=r"rows\.jsonl:1: entry_point: field required"):
-        humanevalfix(tmp_path / "rows.jsonl", PATH)
+    for text, words in (('{"task_id": "Python/0"}', "entry_point: field required"), ("{", "invalid json")):
+        (tmp_path / "rows.jsonl").write_text(text)
+        with pytest.raises(RecordError, match=rf"rows\.jsonl:1: {words}"):
+            humanevalfix(tmp_path / "rows.jsonl", PATH)
 
 
 @pytest.mark.parametrize("name", ["/etc/hostname", "../../../../secret.py"])

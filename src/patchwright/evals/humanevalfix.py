@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import BaseModel, StringConstraints, TypeAdapter
 
-from patchwright.errors import BenchmarkError, RecordError
+from patchwright.errors import BenchmarkError
 from patchwright.evals.exercises import Exercise, Exercises, gold_patch
 from patchwright.schema.instance import Instance
+from patchwright.schema.record import parse_line
 
 
 class _Row(BaseModel):
@@ -26,13 +27,16 @@ class _Row(BaseModel):
     """Defines `check`, and may call it."""
 
 
+_ROW = TypeAdapter(_Row)
+
+
 def humanevalfix(file: Path, path: str) -> Exercises:
     """Each function becomes a small repository with its tests. Raises BenchmarkError and RecordError."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")  # not splitlines: a string may hold U+2028
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"{file}: {error}") from None
-    rows = [_row(line, file, number) for number, line in enumerate(lines, 1) if line.strip()]
+    rows = [parse_line(_ROW, line, file, number) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise BenchmarkError(f"{file} has no rows", hint="name the Python rows of HumanEvalPack as JSONL")
     return Exercises("humanevalfix", [_exercise(row) for row in rows], path, hidden=_kept_in(file.resolve()))
@@ -41,15 +45,6 @@ def humanevalfix(file: Path, path: str) -> Exercises:
 def _kept_in(file: Path) -> tuple[Path, ...]:
     """The file, and the git checkouts that it lies in, whose history has it, too."""
     return (file, *(parent for parent in file.parents if (parent / ".git").exists()))
-
-
-def _row(line: str, file: Path, number: int) -> _Row:
-    try:
-        return _Row.model_validate_json(line)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise RecordError(f"{file}:{number}: {where}: {problem['msg'].lower()}") from None
 
 
 def _exercise(row: _Row) -> Exercise:
