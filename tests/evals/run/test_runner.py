@@ -41,6 +41,7 @@ async def test_a_crash_is_tried_once_more_and_then_counts(tmp_path: Path) -> Non
         "s__3": ("done", 1, True),
     }
     assert {a.instance_id: a.detail for a in made}["s__1"] == "RuntimeError: it crashed"
+    assert all(a.seconds > 0 for a in made if a.instance_id == "s__1")
 
 
 async def test_an_attempt_that_cannot_be_graded_is_an_error_and_keeps_its_patch(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Patchwright's own scaffolds in their child processes, with a scripted endpoint."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from patchwright.evals.scaffolds.base import Outcome, Terms
 from patchwright.schema.messages import Usage
 from tests.cli.endpoint import Call, serving
 from tests.evals.lookalikes import quixbugs_checkout
+from tests.policy.http_server import status
+from tests.serving.endpoint import OpenAIServer
 
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 EDIT: Call = (
@@ -78,6 +81,28 @@ async def test_a_time_limit_is_a_limit_and_keeps_what_was_changed(tmp_path: Path
         outcome = await attempt("run", endpoint.url, tmp_path, time_limit_s=20)
     assert (outcome.exit_reason, outcome.detail, outcome.steps) == ("limit", "time_limit", 1)
     assert "+    return n + n\n" in outcome.patch
+
+
+async def test_what_the_endpoint_answered_is_said_of_a_crash(tmp_path: Path) -> None:
+    """It answers, and has no memory left when it is asked for more than its models."""
+
+    class Full(OpenAIServer):
+        async def _answer(self, writer: asyncio.StreamWriter) -> None:
+            writer.write(status(500, {"error": {"message": "out of memory"}}))
+
+    told = Full("m", 16_000)
+    server = await asyncio.start_server(told.handle, "127.0.0.1", 0)
+    told.port = server.sockets[0].getsockname()[1]
+    async with server:
+        outcome = await attempt("run", told.url, tmp_path)
+        told.broken = status(503, {"error": {"message": "busy"}})
+        (tmp_path / "busy").mkdir()
+        busy = await attempt("run", told.url, tmp_path / "busy")
+    assert (outcome.exit_reason, busy.exit_reason) == ("error", "error")
+    assert outcome.detail.startswith("infrastructure: ")
+    assert "out of memory" in outcome.detail
+    assert busy.detail.startswith("exit code 3: patchwright: ")
+    assert busy.detail.endswith("answers 503")
 
 
 async def test_an_endpoint_that_is_not_there_is_an_error_in_its_own_words(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -103,10 +104,11 @@ class Runner:
 
 async def _or_crash(rollout: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Whatever one attempt fails with is its outcome: the thousand others go on."""
+    started = time.monotonic()
     try:
         return await rollout()
     except Exception as error:
-        return Outcome("error", patch="", seconds=0.0, detail=_words(error))
+        return Outcome("error", patch="", seconds=time.monotonic() - started, detail=_words(error))
 
 
 def _words(error: Exception) -> str:

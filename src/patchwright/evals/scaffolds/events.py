@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from patchwright.evals.scaffolds.base import ended
 from patchwright.schema.attempt import ExitReason
-from patchwright.schema.events import EVENT, AnyEvent, Replied, ResolveFinished, RunFinished, Sampled
+from patchwright.schema.events import EVENT, AnyEvent, Replied, ResolveFinished, RunFinished, Sampled, StepFailed
 from patchwright.schema.messages import Usage
 
 _LIMITS = ("step_limit", "time_limit", "token_limit")
@@ -21,6 +21,7 @@ class Folded:
     def __init__(self) -> None:
         self.steps = 0
         self.usage = Usage()
+        self._failure = ""
         self._finished: RunFinished | ResolveFinished | None = None
 
     def add(self, event: AnyEvent) -> None:
@@ -31,6 +32,8 @@ class Folded:
             case Sampled():
                 self.steps += event.policy_calls
                 self.usage += event.usage
+            case StepFailed():
+                self._failure = event.error
             case RunFinished() | ResolveFinished():
                 self._finished = event
             case _:
@@ -45,7 +48,8 @@ class Folded:
             return "error", f"exit code {code}: {last_line(log)}"
         detail = finished.word if isinstance(finished, ResolveFinished) and finished.patch else finished.reason
         if finished.reason in _CRASHES:
-            return "error", detail
+            words = finished.why if isinstance(finished, ResolveFinished) else finished.message
+            return "error", f"{detail}: {self._failure or words}"
         if finished.reason in _LIMITS and not (isinstance(finished, ResolveFinished) and patch):
             return "limit", detail
         return ended(patch), detail
@@ -59,10 +63,11 @@ def fold(path: Path) -> Folded:
 
 
 def last_line(log: Path) -> str:
-    """The last thing that a scaffold said."""
+    """The last thing that a scaffold said, advice aside."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LAST_WORDS_BYTES))
         lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    lines = [line for line in lines if not line.startswith("hint: ")]
     return lines[-1] if lines else "it said nothing"
 
 
