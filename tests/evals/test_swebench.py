@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from patchwright.errors import BenchmarkError, RepositoryError, ToolError
+from patchwright.errors import BenchmarkError, RecordError, RepositoryError, ToolError
 from patchwright.evals.environments import Environments
 from patchwright.evals.grading import official_report
 from patchwright.evals.rows import rows_hash
@@ -260,10 +260,22 @@ def test_verdicts_outlive_an_interruption(tmp_path: Path) -> None:
     instances = ScriptedBenchmark(2).instances()
     first, second = (verdict_on(each) for each in instances)
     append_validation(file, first)
-    file.write_bytes(file.read_bytes() + b'{"instance_id": "cut of')
+    file.write_bytes(file.read_bytes() + second.model_dump_json().encode()[:60])
     assert list(read_validations(file, instances).values()) == [first]
     append_validation(file, second)
     assert list(read_validations(file, instances).values()) == [first, second]
+    assert len(file.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("text", ["one precious line", '{"instance_id":"a","row":"a whole one"}', "two\nlines\n"])
+def test_a_file_of_something_else_is_refused_and_loses_nothing(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine"
+    file.write_text(text)
+    [instance] = ScriptedBenchmark(1).instances()
+    with pytest.raises(RecordError, match="mine:1: "):
+        read_validations(file, [instance])
+    append_validation(file, verdict_on(instance))
+    assert file.read_text().startswith(text)
 
 
 def test_a_verdict_is_on_its_row_alone_and_not_on_another_of_that_id(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What this machine can grade: instances whose gold patch is resolved here, and whose base is not."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,8 @@ from patchwright.lock import locked
 from patchwright.schema.instance import Grade, Instance, Prediction
 from patchwright.schema.record import Record, parse_line
 
+_BEGINNING = b'{"instance_id":"'
+
 
 class Validation(Record):
     """What grading an instance's gold patch and its base showed."""
@@ -29,6 +32,11 @@ class Validation(Record):
     problem: str = ""
     """Why there is no grade: no environment, no source."""
     seconds: float = 0.0
+
+    @property
+    def graded(self) -> bool:
+        """Whether the tests had a word on both. Else nothing is known: there may be a network the next time."""
+        return self.gold is not None and self.base is not None
 
     @property
     def gradable(self) -> bool:
@@ -72,14 +80,14 @@ def read_validations(file: Path, instances: Iterable[Instance]) -> Mapping[str, 
     """Those on `instances`, by id; the last one counts. One on another row of the same id, and a last line that was cut
     off, are as good as none.
 
-    Raises RecordError.
+    Raises RecordError where there is anything else in the file.
     """
     adapter = TypeAdapter(Validation)
     rows = {instance.instance_id: rows_hash([instance]) for instance in instances}
     lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
     found: dict[str, Validation] = {}
     for number, line in enumerate(lines, start=1):
-        if not line.endswith(b"\n"):
+        if _is_cut_off(line):
             break
         validation = parse_line(adapter, line, file, number)
         if validation.row == rows.get(validation.instance_id):
@@ -91,8 +99,24 @@ def append_validation(file: Path, validation: Validation) -> None:
     """One line more; what an interruption left of a line is cut off first. Others may do the same meanwhile."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with locked(file.with_suffix(".lock")), file.open("ab") as lines:
-        lines.truncate(file.read_bytes().rfind(b"\n") + 1)
+        content = file.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if _is_cut_off(content[whole:]):
+            lines.truncate(whole)
+        elif content[whole:]:
+            lines.write(b"\n")
         lines.write(validation.model_dump_json().encode() + b"\n")
+
+
+def _is_cut_off(line: bytes) -> bool:
+    """Whether it is the beginning of a line of ours, and no more."""
+    if line.endswith(b"\n") or not (line.startswith(_BEGINNING) or _BEGINNING.startswith(line)):
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return True
+    return False
 
 
 def keep_logs(directory: Path, kept: Path) -> None:
