@@ -148,9 +148,32 @@ def test_interrupted_it_keeps_nothing_of_what_was_going_on(own: dict[str, str], 
     assert not list(out.glob("attempts/*/*/attempt.json"))
 
 
+def test_a_run_keeps_to_what_was_known_when_it_began(own: dict[str, str], tmp_path: Path) -> None:
+    base = make_mirror(tmp_path / "repos")
+    mended = make_row(base, instance_id="ada__adder-2", patch="", FAIL_TO_PASS=["check_adder.py::test_sign"])
+    rows = write_rows(tmp_path / "adders.jsonl", make_row(base), mended)
+    own |= {"PATCHWRIGHT_DATA_DIR": str(tmp_path / "data")}
+    places = (str(rows), "--repos", str(tmp_path / "repos"))
+    with serving(MEND, FINISH, MEND, FINISH, MEND, FINISH) as endpoint:
+        began = eval_run(own, *places, "--base-url", endpoint.url, "--out", str(tmp_path / "run"))
+        assert f"`patchwright eval validate {rows} --repos {tmp_path / 'repos'}` before the run" in began.stderr
+        validate = [*EVAL_RUN[:-1], "validate", *places]
+        assert subprocess.run(validate, env=own, capture_output=True, timeout=240, check=False).returncode == 0
+        goes_on = eval_run(own, *places, "--base-url", endpoint.url, "--out", str(tmp_path / "run"))
+        assert goes_on.stdout == began.stdout == "2 of 2 attempts resolved\n", goes_on.stderr
+        anew = eval_run(own, *places, "--base-url", endpoint.url, "--out", str(tmp_path / "new"))
+        assert anew.stdout == "1 of 1 attempts resolved\n", anew.stderr
+        none = eval_run(own, *places, "--base-url", endpoint.url, "--out", str(tmp_path / "no"), "--only", "adder-2")
+    assert (none.returncode, "none of the instances: ada__adder-2: the base passes already" in none.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
+        (["quixbugs:CHECKOUT", "--time-limit", "inf"], "should be less than"),
+        (["quixbugs:CHECKOUT", "--timeout", "inf"], "should be less than"),
+        (["quixbugs:CHECKOUT", "--ray-memory", "inf"], "should be less than"),
+        (["quixbugs:CHECKOUT", "--repos", "/nowhere"], "does not exist"),
         (["nothing:x"], "no benchmark nothing:x"),
         (["quixbugs:/nowhere"], "holds no python_testcases"),
         (["quixbugs:CHECKOUT", "--only", "treble"], "no instance treble"),

@@ -62,16 +62,50 @@ def test_exercises_are_validated_by_the_same_command(tmp_path: Path, environment
     assert "quixbugs__double: can be graded" in done.stderr
 
 
+def test_what_had_no_source_is_tried_again_and_what_has_a_verdict_is_not(
+    tmp_path: Path, rows: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    offline = environment | {"https_proxy": "http://127.0.0.1:9"}
+    failed = validate(tmp_path, offline, str(rows), "--repos", str(tmp_path / "empty"))
+    assert (failed.returncode, failed.stderr.count(": cannot: ")) == (3, 2), failed.stderr
+    tried = validate(tmp_path, environment, str(rows), "--repos", str(tmp_path / "repos"))
+    assert (tried.returncode, "ada__adder-1: can be graded" in tried.stderr) == (0, True), tried.stderr
+    known = validate(tmp_path, environment, str(rows), "--repos", str(tmp_path / "repos"))
+    assert "ada__adder-2: cannot: the base passes already (found earlier; --again tries again)" in known.stderr
+    assert "2/2" not in known.stderr
+    again = validate(tmp_path, environment, str(rows), "--repos", str(tmp_path / "repos"), "--again")
+    assert "2/2 ada__adder-2: cannot: the base passes already" in again.stderr
+
+
+def test_a_file_that_holds_something_else_is_left_as_it_is(
+    tmp_path: Path, rows: Path, environment: dict[str, str]
+) -> None:
+    rows.write_text(rows.read_text().splitlines()[0])
+    before = rows.read_bytes()
+    refused = validate(tmp_path, environment, str(rows), "--repos", str(tmp_path / "repos"), "--out", str(rows))
+    assert (refused.returncode, "adders.jsonl:1: " in refused.stderr) == (2, True), refused.stderr
+    assert rows.read_bytes() == before
+
+
+def test_ids_are_names_of_directories(tmp_path: Path, environment: dict[str, str]) -> None:
+    base = make_mirror(tmp_path / "repos")
+    rows = write_rows(tmp_path / "up.jsonl", make_row(base, instance_id="../../up"))
+    refused = validate(tmp_path, environment, str(rows), "--repos", str(tmp_path / "repos"))
+    assert (refused.returncode, "'../../up' cannot be the name of a directory" in refused.stderr) == (3, True)
+
+
 def test_what_is_named_wrongly_is_said(tmp_path: Path, rows: Path, environment: dict[str, str]) -> None:
     for arguments, sentence in (
         (("--only", "ada__adder-7"), "has no instance ada__adder-7"),
         (("--repo", "grace"), "has no instance of grace"),
+        (("--timeout", "inf"), "should be less than"),
         (("--environments", "docker"), "no Docker engine answers"),
     ):
         refused = validate(tmp_path, environment | {"PATCHWRIGHT_SANDBOX__DOCKER": "none"}, str(rows), *arguments)
         assert refused.returncode in (2, 3)
         assert sentence in refused.stderr
-        assert "hint: " in refused.stderr
+        assert "hint: " in refused.stderr or "Usage: " in refused.stderr
 
 
 def test_none_that_can_be_graded_is_a_failure_with_its_reason(

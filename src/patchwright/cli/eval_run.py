@@ -17,6 +17,7 @@ import typer
 from patchwright import __version__
 from patchwright.agent.profile import PROFILES
 from patchwright.cli.assemble import engine_of
+from patchwright.cli.eval_options import LONGEST_S, names_of
 from patchwright.cli.eval_progress import showing
 from patchwright.cli.exit_codes import DONE, INTERRUPTED
 from patchwright.cli.interrupts import interrupts
@@ -24,7 +25,7 @@ from patchwright.cli.resolve import StrategyName
 from patchwright.config import CONFIG_FILE_VARIABLE, Settings, load_settings
 from patchwright.engines.base import Engine
 from patchwright.errors import ConfigError
-from patchwright.evals.base import Benchmark
+from patchwright.evals.base import Benchmark, named
 from patchwright.evals.exercises import Exercises, check_pytest
 from patchwright.evals.images import images_for
 from patchwright.evals.registry import Places, benchmark_named, verdicts
@@ -39,6 +40,7 @@ from patchwright.evals.scaffolds.foreign import Foreign
 from patchwright.evals.scaffolds.patchwright import Patchwright
 from patchwright.evals.scaffolds.recipes import RECIPES
 from patchwright.evals.swebench import SweBench, reasons_against
+from patchwright.evals.validation import Validation
 from patchwright.schema.attempt import Attempt, Environments, RunFacts
 from patchwright.schema.endpoint import shown
 from patchwright.schema.instance import Instance
@@ -96,23 +98,29 @@ def run(
     api_key_env: Annotated[str | None, typer.Option(help="The variable that holds the endpoint's key.")] = None,
     attempts: Annotated[int, typer.Option(min=1, help="Attempts at each instance.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Attempts at once.")] = 1,
-    time_limit: Annotated[float, typer.Option(min=1, help="Seconds for each attempt, grading not counted.")] = 600,
+    time_limit: Annotated[
+        float, typer.Option(min=1, max=LONGEST_S, help="Seconds for each attempt, grading not counted.")
+    ] = 600,
     only: Annotated[str, typer.Option(help="These instances alone: ids, or what stands after `__`, by commas.")] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="The first so many instances.")] = None,
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Make the attempts again that ended with an error.")
     ] = False,
-    repos: Annotated[Path | None, typer.Option(help="For rows: a directory of git mirrors.")] = None,
+    repos: Annotated[
+        Path | None, typer.Option(help="For rows: a directory of git mirrors.", exists=True, file_okay=False)
+    ] = None,
     environments: Annotated[
         Environments,
         typer.Option(help="Where rows are graded: this machine's own environments, or the official Docker images."),
     ] = "local",
-    timeout: Annotated[float, typer.Option(min=1, help="For rows: seconds at most for one run of the tests.")] = 1800,
+    timeout: Annotated[
+        float, typer.Option(min=1, max=LONGEST_S, help="For rows: seconds at most for one run of the tests.")
+    ] = 1800,
     ray: Annotated[
         str | None, typer.Option(help="Work on the Ray cluster at this address; `local` starts one.", metavar="ADDRESS")
     ] = None,
-    ray_cpus: Annotated[float, typer.Option(min=0, help="CPUs that a task on Ray holds.")] = 1.0,
-    ray_memory: Annotated[float, typer.Option(min=0, help="GiB of memory that a task on Ray holds.")] = 2.0,
+    ray_cpus: Annotated[float, typer.Option(min=0, max=1e6, help="CPUs that a task on Ray holds.")] = 1.0,
+    ray_memory: Annotated[float, typer.Option(min=0, max=1e6, help="GiB of memory that a task on Ray holds.")] = 2.0,
 ) -> None:
     """Let a scaffold work on the instances of BENCH, and grade what it makes of them.
 
@@ -126,7 +134,7 @@ def run(
         attempts=attempts,
         workers=workers,
         time_limit_s=time_limit,
-        only=tuple(filter(None, only.split(","))),
+        only=names_of(only),
         limit=limit,
         out=out,
         repos=repos,
@@ -152,14 +160,17 @@ async def _run(options: Options, settings: Settings) -> int:
     benchmark = benchmark_named(options.benchmark, places)
     if isinstance(benchmark, Exercises):
         await check_pytest(benchmark.path)
-    named = chosen(benchmark.instances(), options.only, options.limit)
+    chosen = named(benchmark.instances(), options.only)[: options.limit]
     known = verdicts(benchmark, places)
-    reasons = {each.instance_id: each.why_not for each in known.values() if not each.gradable}
-    if isinstance(benchmark, SweBench):  # work is done in environments of this machine, whatever grades it
-        reasons |= reasons_against(named)
-    instances = [instance for instance in named if instance.instance_id not in reasons]
+    directory = RunDirectory(options.out)
+    reasons = _reasons(benchmark, chosen, known, directory.facts())
+    instances = [instance for instance in chosen if instance.instance_id not in reasons]
     if not instances:
-        raise ConfigError("this machine can grade none of the instances", hint="`patchwright eval validate` says why")
+        name, reason = next(iter(reasons.items()))
+        raise ConfigError(
+            f"this machine can grade none of the instances: {name}: {reason}",
+            hint=f"`{_validate(options)}` tries again",
+        )
     engine = engine_of(settings)
     scaffold = scaffold_named(options.scaffold, settings, engine)
     endpoint = await engine.connect()
@@ -173,7 +184,7 @@ async def _run(options: Options, settings: Settings) -> int:
         test_timeout_s=options.test_timeout_s,
         instance_ids=tuple(instance.instance_id for instance in instances),
         rows=rows_hash(instances),
-        excluded={each.instance_id: reasons[each.instance_id] for each in named if each.instance_id in reasons},
+        excluded=reasons,
         graded_in=options.environments,
         validated=sum(instance.instance_id in known for instance in instances),
         machine=f"{platform.node()}, {os.cpu_count()} cores",
@@ -181,9 +192,8 @@ async def _run(options: Options, settings: Settings) -> int:
         command=shlex.join(["patchwright", *map(shown, sys.argv[1:])]),
     )
     if unknown := len(instances) - (facts.validated or 0):
-        hint = f"`patchwright eval validate {options.benchmark}` finds those that cannot be graded"
+        hint = f"`{_validate(options)}` before the run finds those that cannot be graded"
         typer.echo(f"{unknown} of {len(instances)} instances were never validated here; {hint}", err=True)
-    directory = RunDirectory(options.out)
     with directory.open(facts), _place(options, benchmark, scaffold) as place:
         if options.retry_errors:
             directory.forget_errors()
@@ -192,6 +202,27 @@ async def _run(options: Options, settings: Settings) -> int:
         if code == DONE and isinstance(benchmark, SweBench):
             await asyncio.to_thread(directory.write_official_reports, facts, instances)
         return code
+
+
+def _reasons(
+    benchmark: Benchmark, chosen: Sequence[Instance], known: Mapping[str, Validation], there: RunFacts | None
+) -> dict[str, str]:
+    """Why instances do not count, by id. A run that goes on keeps to what was known when it began."""
+    if there is not None:
+        reasons = there.excluded
+    else:
+        reasons = {each.instance_id: each.why_not for each in known.values() if not each.gradable}
+        if isinstance(benchmark, SweBench):  # work is done in environments of this machine, whatever grades it
+            reasons |= reasons_against(chosen)
+    return {each.instance_id: reasons[each.instance_id] for each in chosen if each.instance_id in reasons}
+
+
+def _validate(options: Options) -> str:
+    """The command that validates what this one runs."""
+    command = ["patchwright", "eval", "validate", options.benchmark]
+    command += ["--repos", str(options.repos)] if options.repos else []
+    command += ["--environments", options.environments] if options.environments != "local" else []
+    return shlex.join(map(shown, command))
 
 
 async def _consume(attempts: AsyncGenerator[Attempt], tally: Tally) -> int:
@@ -222,19 +253,6 @@ def _place(options: Options, benchmark: Benchmark, scaffold: Scaffold) -> Genera
         return
     with cluster(options.ray, options.reservation):
         yield OnRay(here, options.reservation)
-
-
-def chosen(instances: Sequence[Instance], only: Sequence[str], limit: int | None) -> Sequence[Instance]:
-    """Those that were named, in the benchmark's order. Raises ConfigError for a name that none of them has."""
-    names = {instance.instance_id: _names(instance) for instance in instances}
-    for name in only:
-        if not any(name in known for known in names.values()):
-            raise ConfigError(f"the benchmark has no instance {name}")
-    return [each for each in instances if not only or names[each.instance_id].intersection(only)][:limit]
-
-
-def _names(instance: Instance) -> set[str]:
-    return {instance.instance_id, instance.instance_id.partition("__")[2]}
 
 
 def scaffold_named(name: str, settings: Settings, engine: Engine) -> Scaffold:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from patchwright.cli.eval_options import LONGEST_S, names_of
 from patchwright.schema.attempt import Environments
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Options:
 
     benchmark: str
     repos: Path | None
-    only: str | None
+    only: tuple[str, ...]
     repo: str | None
     out: Path | None
     workers: int
@@ -46,8 +47,11 @@ def validate(
             "rows of the SWE-bench family: a .jsonl, .json or .parquet file, or a dataset on Hugging Face.",
         ),
     ],
-    repos: Annotated[Path | None, typer.Option(help="A directory of git mirrors: owner__name, owner/name, …")] = None,
-    only: Annotated[str | None, typer.Option(help="These instances: ID,ID,…")] = None,
+    repos: Annotated[
+        Path | None,
+        typer.Option(help="A directory of git mirrors: owner__name, owner/name, …", exists=True, file_okay=False),
+    ] = None,
+    only: Annotated[str, typer.Option(help="These instances alone: ids, or what stands after `__`, by commas.")] = "",
     repo: Annotated[str | None, typer.Option(help="The instances of this repository: owner/name or name.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the verdicts are kept, a line of JSON for each.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Instances at once.")] = 1,
@@ -55,16 +59,19 @@ def validate(
     environments: Annotated[
         Environments, typer.Option(help="This machine's own environments, or the official Docker images.")
     ] = "local",
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds at most for one run of the tests.")] = 1800,
+    timeout: Annotated[
+        float, typer.Option(min=1, max=LONGEST_S, help="For rows: seconds at most for one run of the tests.")
+    ] = 1800,
 ) -> None:
     """Run the gold patch and the base of each instance, and list what this machine can grade.
 
-    An instance counts where its gold patch is resolved and its base is not. What is done is not done again, unless
-    with --again. Exit codes: 0 at least one can be graded, 2 usage, 3 none can, 130 interrupted.
+    An instance counts where its gold patch is resolved and its base is not. What has a verdict is not done again,
+    unless with --again; what could not be built or found has none. Exit codes: 0 at least one can be graded, 2 usage,
+    3 none can, 130 interrupted.
     """
     from patchwright.config import load_settings
 
-    options = Options(benchmark, repos, only, repo, out, workers, again, environments, timeout)
+    options = Options(benchmark, repos, names_of(only), repo, out, workers, again, environments, timeout)
     raise typer.Exit(asyncio.run(_validate(options, load_settings())))
 
 
@@ -92,9 +99,9 @@ async def _validate(options: Options, settings: Settings) -> int:
     out = options.out or verdicts_file(benchmark, places)
     known = read_validations(out, instances)
     done = {
-        each.instance_id: known[each.instance_id]
+        each.instance_id: verdict
         for each in instances
-        if each.instance_id in known and not (options.again and not known[each.instance_id].gradable)
+        if (verdict := known.get(each.instance_id)) and (verdict.gradable or (verdict.graded and not options.again))
     }
     stop = asyncio.Event()
     with interrupts(stop), showing_validation(instances, done) as view:
@@ -108,17 +115,13 @@ async def _validate(options: Options, settings: Settings) -> int:
 
 def _chosen(instances: Sequence[Instance], options: Options) -> Sequence[Instance]:
     from patchwright.errors import ConfigError
+    from patchwright.evals.base import check_ids, named
 
-    wanted = [each.strip() for each in (options.only or "").split(",") if each.strip()]
-    if unknown := sorted(set(wanted) - {each.instance_id for each in instances}):
-        raise ConfigError(
-            f"{options.benchmark} has no instance {', '.join(unknown)}", hint="--only ID,ID names whole ids"
-        )
+    check_ids(each.instance_id for each in instances)
     chosen = [
         each
-        for each in instances
-        if (not wanted or each.instance_id in wanted)
-        and (not options.repo or options.repo in (each.repo, each.repo.partition("/")[2]))
+        for each in named(instances, options.only)
+        if not options.repo or options.repo in (each.repo, each.repo.partition("/")[2])
     ]
     if not chosen:
         raise ConfigError(

@@ -28,7 +28,11 @@ def showing_validation(instances: Sequence[Instance], done: Mapping[str, Validat
     )
     # fmt: on
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        yield ValidationView(console, bar, len(instances), len(done))
+        view = ValidationView(console, bar, len(instances), len(done))
+        for validation in done.values():
+            if not validation.gradable:
+                view.known(validation)
+        yield view
 
 
 class ValidationView:
@@ -46,15 +50,16 @@ class ValidationView:
     def begin(self, instance: Instance) -> None:
         self._bar.update(self._task, description=printable_path(instance.instance_id))
 
+    def known(self, validation: Validation) -> None:
+        """What earlier commands found not to be gradable."""
+        self._print(f"{validation.instance_id}: {_outcome(validation)} (found earlier; --again tries again)")
+
     def end(self, validation: Validation) -> None:
         self._done += 1
         self._bar.advance(self._task)
-        outcome = "can be graded" if validation.gradable else f"cannot: {printable_path(validation.why_not)}"
         left = f", {self._left()} left" if not self._console.is_terminal else ""
-        self._console.print(
-            f"{self._done}/{self._total} {validation.instance_id}: {outcome} ({validation.seconds:.0f} s{left})",
-            soft_wrap=True,
-        )
+        about = f"{validation.instance_id}: {_outcome(validation)} ({validation.seconds:.0f} s{left})"
+        self._print(f"{self._done}/{self._total} {about}")
 
     def table(self, validations: Sequence[Validation], out: Path) -> None:
         """All instances on stdout; what they come to, on stderr."""
@@ -62,23 +67,28 @@ class ValidationView:
         table = Table("instance", "version", "gold", "base", "seconds", "gradable", box=None)
         for each in validations:
             table.add_row(
-                each.instance_id, each.version, _word(each.gold), _word(each.base), f"{each.seconds:.0f}",
-                "yes" if each.gradable else "no",
+                printable_path(each.instance_id), printable_path(each.version), _word(each.gold), _word(each.base),
+                f"{each.seconds:.0f}", "yes" if each.gradable else "no",
             )  # fmt: skip
         console.print(table)
         gradable = [each for each in validations if each.gradable]
         repositories = len({each.repo for each in gradable})
         middle = f", {median(each.seconds for each in gradable):.0f} s each in the median" if gradable else ""
-        self._console.print(
-            f"this machine can grade {len(gradable)} of {len(validations)}, of {repositories} repositories{middle}; "
-            f"the verdicts are in {out}",
-            soft_wrap=True,
-        )
+        where = f"; the verdicts are in {out}" if out.exists() else ""
+        count = f"{len(gradable)} of {len(validations)}, of {repositories} repositories"
+        self._print(f"this machine can grade {count}{middle}{where}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(printable_path(line), soft_wrap=True)
 
     def _left(self) -> str:
         done = self._done - self._before
         seconds = (time.monotonic() - self._started) / max(done, 1) * (self._total - self._done)
         return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _outcome(validation: Validation) -> str:
+    return "can be graded" if validation.gradable else f"cannot: {validation.why_not}"
 
 
 def _word(grade: Grade | None) -> str:

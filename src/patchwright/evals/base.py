@@ -1,11 +1,17 @@
 """What a benchmark is."""
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from patchwright.errors import BenchmarkError, ConfigError
 from patchwright.schema.instance import Grade, Instance, Prediction
+
+LONGEST_ID_BYTES = 200
+_SAFE_NAME = re.compile(r"[\w+=@-][\w.+=@-]*")
 
 
 @dataclass(frozen=True)
@@ -49,3 +55,28 @@ class Benchmark(Protocol):
         when the tests could not be started at all, and SandboxError.
         """
         ...
+
+
+def check_ids(ids: Iterable[str]) -> None:
+    """An instance's id is the name of a directory of its own. Raises BenchmarkError where one cannot be."""
+    seen: set[str] = set()
+    for instance_id in ids:
+        if not _SAFE_NAME.fullmatch(instance_id) or len(os.fsencode(instance_id)) > LONGEST_ID_BYTES:
+            raise BenchmarkError(f"{instance_id!r} cannot be the name of a directory")
+        if instance_id in seen:
+            raise BenchmarkError(f"two instances are called {instance_id}")
+        seen.add(instance_id)
+
+
+def named(instances: Sequence[Instance], names: Sequence[str]) -> Sequence[Instance]:
+    """Those that have one of these ids, or one of these names after the `__` of their id; all where there are none.
+
+    Raises ConfigError for a name that no instance has.
+    """
+    known = {each.instance_id: {each.instance_id, each.instance_id.partition("__")[2]} for each in instances}
+    if unknown := sorted(set(names).difference(*known.values())):
+        raise ConfigError(
+            f"the benchmark has no instance {', '.join(unknown)}",
+            hint=f"it has {len(known)}, such as {next(iter(known), 'none')}",
+        )
+    return [each for each in instances if not names or not known[each.instance_id].isdisjoint(names)]

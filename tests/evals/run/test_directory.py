@@ -53,7 +53,20 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, there: str)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [Path(there).name]
 
 
-@pytest.mark.parametrize("name", ["../up", ".hidden", "a/b", "", "a b"])
+def test_what_a_runner_left_that_died_writing_its_facts_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / ".run.json.new").write_text('{"version": 1, "na')
+    with RunDirectory(tmp_path).open(FACTS):
+        pass
+    assert RunDirectory(tmp_path).facts() == FACTS
+
+
+def test_two_instances_of_one_id_are_refused(tmp_path: Path) -> None:
+    facts = FACTS.model_copy(update={"instance_ids": ("a", "b", "a")})
+    with pytest.raises(BenchmarkError, match="two instances are called a"), RunDirectory(tmp_path).open(facts):
+        pass
+
+
+@pytest.mark.parametrize("name", ["../up", ".hidden", "a/b", "", "a b", "a" * 201])
 def test_an_id_that_is_no_name_for_a_directory_is_refused(tmp_path: Path, name: str) -> None:
     facts = FACTS.model_copy(update={"instance_ids": (name,)})
     with pytest.raises(BenchmarkError, match="cannot be the name"), RunDirectory(tmp_path / "run").open(facts):

@@ -1,7 +1,6 @@
 """The directory of a run: what it is, and each attempt, whole or not there at all."""
 
 import os
-import re
 import shutil
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +9,8 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
-from patchwright.errors import BenchmarkError, ConfigError, RecordError
+from patchwright.errors import ConfigError, RecordError
+from patchwright.evals.base import check_ids
 from patchwright.evals.grading import REPORT, official_report
 from patchwright.lock import try_lock
 from patchwright.schema.attempt import Attempt, RunFacts
@@ -31,10 +31,8 @@ _SAME = (
 )
 """The facts that make a run the same run. Its directory may move, and go on at another machine."""
 
-_BEFORE_ITS_FACTS = {"attempts", "lock"}
+_BEFORE_ITS_FACTS = {"attempts", "lock", ".run.json.new"}
 """What a runner that was killed at once leaves of a run."""
-
-_SAFE_NAME = re.compile(r"[\w+=@-][\w.+=@-]*")
 
 
 class RunDirectory:
@@ -50,7 +48,7 @@ class RunDirectory:
         Raises ConfigError when somebody else holds it, or when it is a run of something else or no run at all, and
         RecordError when its facts cannot be read.
         """
-        _check_names(facts)
+        check_ids(facts.instance_ids)
         self._make()
         with try_lock(self.path / "lock") as lock:
             if lock is None:
@@ -62,6 +60,20 @@ class RunDirectory:
                 yield
             finally:
                 self._write_predictions(facts)
+
+    def facts(self) -> RunFacts | None:
+        """What the run is; None where there is none yet. Raises RecordError."""
+        if not self._facts_file.exists():
+            return None
+        try:
+            return RunFacts.model_validate_json(self._facts_file.read_bytes())
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]["msg"].lower()
+            raise RecordError(f"{self._facts_file}: {problem}") from None
+
+    @property
+    def _facts_file(self) -> Path:
+        return self.path / "run.json"
 
     @property
     def work(self) -> Path:
@@ -130,14 +142,10 @@ class RunDirectory:
 
     def _settle(self, facts: RunFacts) -> None:
         """The facts are written when the run is new, and must be the same when it is not."""
-        path = self.path / "run.json"
-        if not path.exists():
-            _write_whole(path, facts.model_dump_json(indent=2))
+        there = self.facts()
+        if there is None:
+            _write_whole(self._facts_file, facts.model_dump_json(indent=2))
             return
-        try:
-            there = RunFacts.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise RecordError(f"{path}: {error.errors(include_url=False)[0]['msg'].lower()}") from None
         for name in _SAME:
             before, now = there.model_dump()[name], facts.model_dump()[name]
             if before not in (now, ""):  # as in a run of before there was such a fact
@@ -150,13 +158,6 @@ class RunDirectory:
 def _difference(before: object, now: object) -> str:
     short = all(isinstance(each, int | float) or (isinstance(each, str) and len(each) < 60) for each in (before, now))
     return f"is {before}, not {now}" if short else "are others"
-
-
-def _check_names(facts: RunFacts) -> None:
-    """An instance's id is the name of a directory."""
-    for instance_id in facts.instance_ids:
-        if not _SAFE_NAME.fullmatch(instance_id):
-            raise BenchmarkError(f"{instance_id!r} cannot be the name of a directory")
 
 
 def prediction_of(facts: RunFacts, instance_id: str, patch: str) -> Prediction:
