@@ -101,6 +101,16 @@ def test_runs_of_different_benchmarks_are_not_compared(tmp_path: Path) -> None:
         compare(first, count(write_run(tmp_path / "two", [], IDS, benchmark="humanevalfix")))
 
 
+def test_runs_of_the_same_name_are_compared_by_their_directories(tmp_path: Path) -> None:
+    first = count(write_run(tmp_path / "a" / "run", [attempt(IDS[0], resolved=True)], IDS[:1]))
+    second = count(write_run(tmp_path / "b" / "run", [], IDS))
+    compared = compare(first, second)
+    assert (compared.first, compared.second) == (f"{tmp_path}/a/run", f"{tmp_path}/b/run")
+    other = count(write_run(tmp_path / "c" / "run", [], IDS, benchmark="humanevalfix"))
+    with pytest.raises(RecordError, match=r"/a/run ran quixbugs, .*/c/run ran humanevalfix"):
+        compare(first, other)
+
+
 def test_a_comparison_names_what_else_the_runs_differ_in(tmp_path: Path) -> None:
     one = count(write_run(tmp_path / "one", [], IDS, rows="abc", time_limit_s=60))
     two = count(write_run(tmp_path / "two", [], IDS, rows="def", graded_in="docker", test_timeout_s=900))

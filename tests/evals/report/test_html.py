@@ -32,6 +32,13 @@ def test_a_comparison_of_runs_that_are_not_alike_says_so(tmp_path: Path) -> None
     assert "Not alike" not in assert_inert(html(report_on([one, one]))).text
 
 
+def test_runs_of_the_same_name_are_told_apart_by_their_directories(tmp_path: Path) -> None:
+    a, b = (write_run(tmp_path / letter / "run", [attempt(IDS[0], resolved=True)], IDS) for letter in "ab")
+    text = assert_inert(html(report_on([a, b]))).text
+    assert f"{a.path} against {b.path}" in text
+    assert f"{a.path} resolves 0 that {b.path} does not" in text
+
+
 def test_names_and_reasons_are_text(tmp_path: Path) -> None:
     bad = HOSTILE[:300]
     run = write_run(

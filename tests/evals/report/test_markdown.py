@@ -41,6 +41,17 @@ def test_a_comparison_of_runs_that_are_not_alike_says_so(tmp_path: Path) -> None
     assert "\n**Not alike: time limits differ: 60 s and 600 s.**\n" in markdown(report_on([one, two]))
 
 
+def test_a_comparison_calls_runs_as_the_tables_do(tmp_path: Path) -> None:
+    a, b = (write_run(tmp_path / letter / "run", [attempt(IDS[0], resolved=True)], IDS) for letter in "ab")
+    three = report_on([a, b, write_run(tmp_path / "other", [], IDS)])
+    assert [(each.first, each.second) for each in three.comparisons] == [
+        (str(a.path), str(b.path)),
+        (str(a.path), "other"),
+        (str(b.path), "other"),
+    ]
+    assert f"\n## {a.path} against other\n" in markdown(three)
+
+
 def test_a_run_that_is_not_over_says_so(tmp_path: Path) -> None:
     text = markdown(report_on([write_run(tmp_path / "one", [attempt(IDS[0], resolved=True)], IDS)]))
     assert "**one is not over**: 1 of 2 attempts are." in text

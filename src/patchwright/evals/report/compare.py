@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from patchwright.errors import RecordError
 from patchwright.evals.report.count import costs_of
-from patchwright.evals.report.figures import GRADED_IN
+from patchwright.evals.report.figures import GRADED_IN, labels
 from patchwright.evals.report.report import Comparison, Costs, InstanceRow, RunReport
 from patchwright.evals.report.statistics import mcnemar, rate_of
 from patchwright.schema.attempt import RunFacts
@@ -12,16 +12,17 @@ from patchwright.schema.attempt import RunFacts
 Pair = tuple[InstanceRow, InstanceRow]
 
 
-def compare(first: RunReport, second: RunReport) -> Comparison:
+def compare(first: RunReport, second: RunReport, names: Sequence[str] = ()) -> Comparison:
     """A paired comparison. With one attempt each it is McNemar's; with more, an instance speaks for the run that
     resolved the greater share of its attempts, and the test is the sign test on those (W. J. Dixon and A. M. Mood,
     "The statistical sign test", JASA 41 (1946) 557–566), of which McNemar's exact test is the case of one attempt.
 
-    Raises RecordError when the benchmarks differ.
+    `names` are what the two are called; their labels if not given. Raises RecordError when the benchmarks differ.
     """
+    first_name, second_name = names or labels([first, second])
     if first.facts.benchmark != second.facts.benchmark:
         raise RecordError(
-            f"{first.facts.name} ran {first.facts.benchmark}, {second.facts.name} ran {second.facts.benchmark}",
+            f"{first_name} ran {first.facts.benchmark}, {second_name} ran {second.facts.benchmark}",
             hint="only runs of the same benchmark can be compared",
         )
     both = _in_both(first, second)
@@ -29,8 +30,8 @@ def compare(first: RunReport, second: RunReport) -> Comparison:
     first_better = tuple(a.instance_id for a, b in pairs if _share(a) > _share(b))
     second_better = tuple(a.instance_id for a, b in pairs if _share(a) < _share(b))
     return Comparison(
-        first=first.facts.name,
-        second=second.facts.name,
+        first=first_name,
+        second=second_name,
         benchmark=first.facts.benchmark,
         instances=len(pairs),
         first_rate=rate_of(sum(a.resolved for a, _ in pairs), len(pairs), first.facts.attempts),

@@ -7,6 +7,7 @@ from itertools import combinations
 from patchwright import __version__
 from patchwright.evals.report.compare import compare
 from patchwright.evals.report.count import count
+from patchwright.evals.report.figures import labels
 from patchwright.evals.report.published import published
 from patchwright.evals.report.recorded_run import RecordedRun
 from patchwright.evals.report.report import Report
@@ -20,8 +21,8 @@ def report_on(directories: Sequence[RecordedRun]) -> Report:
         patchwright=__version__,
         runs=runs,
         comparisons=tuple(
-            compare(first, second)
-            for first, second in combinations(runs, 2)
+            compare(first, second, names)
+            for (first, second), names in zip(combinations(runs, 2), combinations(labels(runs), 2), strict=True)
             if first.facts.benchmark == second.facts.benchmark
         ),
         published=published(),

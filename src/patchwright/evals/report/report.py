@@ -90,7 +90,7 @@ class Comparison(Record):
     version: Literal[1] = 1
     first: str
     second: str
-    """Their names."""
+    """What they are called: by name, or by directory where several runs have the same name."""
     benchmark: str
     instances: int
     first_rate: Rate
