@@ -56,6 +56,7 @@ def write_run(
     rows: str = "",
     time_limit_s: float = 600,
     test_timeout_s: float = 1800,
+    command: str = "",
 ) -> RecordedRun:
     facts = RunFacts(
         name=path.name,
@@ -72,7 +73,7 @@ def write_run(
         rows=rows,
         machine="2 cores",
         patchwright="0.1.0",
-        command=f"patchwright eval run {benchmark}:DIR --out '<{path.name}>'",
+        command=command or f"patchwright eval run {benchmark}:DIR --out '<{path.name}>'",
     )
     path.mkdir(parents=True)
     (path / "run.json").write_text(facts.model_dump_json())

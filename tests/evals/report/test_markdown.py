@@ -70,6 +70,14 @@ def test_names_are_text(tmp_path: Path) -> None:
     assert r"| \<script\>\|\\x1b\[2J\\u202e\`x\` |" in markdown(report_on([run]))
 
 
+def test_the_command_of_a_run_is_text_on_one_line(tmp_path: Path) -> None:
+    command = "patchwright eval run x --only '\x1b[2J\u202e\n\n# Resolved: all\n<script>'"
+    text = markdown(report_on([write_run(tmp_path / "one", [], IDS, command=command)]))
+    shown = r"patchwright eval run x --only '\x1b[2J\u202e\n\n# Resolved: all\n<script>'"
+    assert f"Made by:\n\n    {shown}\n\n" in text
+    assert [char for char in text if not (char.isprintable() or char == "\n")] == []
+
+
 def test_published_results_are_those_of_the_card_and_labelled(tmp_path: Path) -> None:
     table = published()
     rates = {(row.model, row.scaffold): row.resolve_rate for row in table.rows}

@@ -10,6 +10,11 @@ def inert(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else _escape(char) for char in text)
 
 
+def inert_line(text: str) -> str:
+    """The same on one line."""
+    return inert(text).replace("\n", "\\n")
+
+
 def bounded(text: str) -> str:
     """At most 100,000 characters of it: the beginning, the end, and how much is missing between them."""
     missing = len(text) - KEPT_HEAD_CHARS - KEPT_TAIL_CHARS

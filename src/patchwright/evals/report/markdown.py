@@ -6,7 +6,7 @@ from textwrap import indent
 from typing import get_args
 
 from patchwright.evals.report.figures import GRADED_IN, NONE, interval, labels, p_value, percent, quantity
-from patchwright.evals.report.inert import inert
+from patchwright.evals.report.inert import inert, inert_line
 from patchwright.evals.report.report import Comparison, Costs, InstanceRow, PublishedTable, Report, RunReport
 from patchwright.evals.report.statistics import Spread
 from patchwright.schema.attempt import ExitReason, RunFacts
@@ -224,7 +224,7 @@ def _block(words: str, commands: Sequence[str]) -> str:
 
 def made_by(runs: Sequence[RunReport]) -> list[str]:
     """The commands that started the runs, as far as they are known."""
-    return [run.facts.command for run in runs if run.facts.command]
+    return [inert_line(run.facts.command) for run in runs if run.facts.command]
 
 
 def commands_for(runs: Sequence[RunReport]) -> list[str]:
@@ -237,7 +237,7 @@ def commands_for(runs: Sequence[RunReport]) -> list[str]:
 
 
 def _quoted(word: str) -> str:
-    safe = inert(word).replace("\n", "\\n")
+    safe = inert_line(word)
     return safe if re.fullmatch(r"[\w@%+=:,./-]+", safe) else "'" + safe.replace("'", "'\"'\"'") + "'"
 
 
