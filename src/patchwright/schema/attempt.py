@@ -7,9 +7,11 @@ events, where the scaffold is Patchwright's own), `scaffold.log`, `grading.log` 
 
 from typing import Literal
 
+from pydantic import Field
+
 from patchwright.schema.instance import Grade
 from patchwright.schema.messages import Usage
-from patchwright.schema.record import Record
+from patchwright.schema.record import Record, Seconds
 
 ExitReason = Literal["done", "limit", "gave_up", "error"]
 """How an attempt ended: by itself with a patch to show, at a limit of time, steps or tokens, by itself without a
@@ -61,11 +63,11 @@ class Attempt(Record):
     detail: str = ""
     """The scaffold's own word for it: "step_limit", "verified", an error's text."""
     patch: str
-    steps: int | None = None
+    steps: int | None = Field(default=None, ge=0)
     """Policy calls; None where the scaffold does not say."""
     usage: Usage | None = None
-    seconds: float
-    tries: int = 1
+    seconds: Seconds
+    tries: int = Field(default=1, ge=1)
     """2 where the first try crashed and was repeated."""
     grade: Grade | None = None
     """None where grading failed: the attempt counts as not resolved."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from patchwright.schema.record import Record
+from patchwright.schema.record import Record, Seconds
 
 
 class InstallConfig(Record):
@@ -69,4 +69,4 @@ class Grade(Record):
     """Of the tests in PASS_TO_PASS, those that did not."""
     problem: str = ""
     """Why there is no test result: the patch does not apply, the tests ran out of time, the log says nothing."""
-    duration_s: float = 0.0
+    duration_s: Seconds = 0.0

@@ -1,13 +1,16 @@
 """The base of every record: frozen, and refusing fields that it does not know."""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from patchwright.errors import RecordError
 
 T = TypeVar("T")
+
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+"""That something took. JSON as Python writes and reads it may say NaN, or 1e999, of which nothing can be computed."""
 
 
 class Record(BaseModel):

@@ -1,5 +1,6 @@
 """A run's directory is read while the run goes on, and what is broken in it is named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_damaged_attempt_is_named(tmp_path: Path, text: str) -> None:
     run = write_run(tmp_path / "one", [attempt("a__b-1", resolved=True)], ["a__b-1"])
     (run.directory_of("a__b-1", 1) / "attempt.json").write_text(text, encoding="latin-1")
     with pytest.raises(RecordError, match=r"attempt\.json: "):
+        list(run.attempts_at("a__b-1"))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "1e308", "-1"])
+@pytest.mark.parametrize("field", ["seconds", "steps", "tries", "grade.duration_s"])
+def test_an_attempt_whose_figures_nothing_can_measure_is_named(tmp_path: Path, field: str, number: str) -> None:
+    run = write_run(tmp_path / "one", [attempt("a__b-1", resolved=True)], ["a__b-1"])
+    path = run.directory_of("a__b-1", 1) / "attempt.json"
+    name = field.rpartition(".")[2]
+    path.write_text(re.sub(rf'"{name}":[\d.]+', f'"{name}":{number}', path.read_text()))
+    with pytest.raises(RecordError, match=rf"attempt\.json: {re.escape(field)}: "):
         list(run.attempts_at("a__b-1"))
 
 

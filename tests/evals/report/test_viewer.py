@@ -128,6 +128,14 @@ def test_an_exported_session_is_shown_too(tmp_path: Path, hostile: list[AnyEvent
     assert "Step 6" in assert_inert(session_page(path)).text
 
 
+def test_a_duration_that_is_no_number_is_shown_as_such() -> None:
+    message = ToolMessage(tool_call_id="a", name="search", content="")
+    lasted = [float("nan"), float("inf"), 0.0, 7.0, 7.25, 12.34, 1234.5]
+    [card] = cards_of([ToolFinished(message=message, duration_s=each) for each in lasted])
+    shown = [block.title for block in card.blocks if isinstance(block, Block)]
+    assert shown == [f"observation, {each} s" for each in ("nan", "inf", "0", "7", "7.25", "12.3", "1,234")]
+
+
 def test_a_call_that_was_not_run_is_shown_as_such() -> None:
     message = AssistantMessage(tool_calls=(ToolCall(id="a", name="search", arguments="not JSON"),))
     replied = Replied(message=message, usage=Usage(), finish_reason="tool_calls", first_token_s=0, duration_s=0)

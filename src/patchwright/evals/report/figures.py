@@ -19,10 +19,10 @@ def interval(rate: Rate) -> str:
 
 
 def quantity(value: float | None) -> str:
-    """With three figures or all of an integer: 0.42, 7.5, 1,234."""
+    """With three figures or all of an integer: 0.42, 7.5, 1,234. Of events it may be no number: nan."""
     if value is None:
         return NONE
-    if abs(value) >= 100 or value == int(value):
+    if abs(value) >= 100 or float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
