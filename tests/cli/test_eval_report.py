@@ -96,6 +96,23 @@ def test_what_is_no_run_is_named(tmp_path: Path) -> None:
     assert "nothing.jsonl" in str(error_of(invoke("view", tmp_path / "nothing.jsonl")))
 
 
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\x89PNG", b'{"instance_id": "a__b-1"}', b"\n"])
+def test_a_file_that_holds_no_event_is_named_and_has_no_page(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bin.jsonl").write_bytes(content)
+    error = error_of(invoke("view", tmp_path / "bin.jsonl"))
+    assert isinstance(error, RecordError)
+    assert str(error).startswith(f"{tmp_path}/bin.jsonl:")
+    assert ("the file is empty" in str(error)) == (content == b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["bin.jsonl"]
+
+
+def test_events_that_a_kill_cut_off_are_viewed_up_to_there(runs: tuple[Path, Path]) -> None:
+    events = runs[0] / "attempts" / IDS[0] / "1" / "events.jsonl"
+    with events.open("a") as file:
+        file.write('{"kind":"text_arr')
+    assert "Step 1" in Path(invoke("view", events).stdout.strip()).read_text(encoding="utf-8")
+
+
 def test_an_attempt_that_has_not_begun_is_not_begun_by_viewing_it(tmp_path: Path) -> None:
     run = write_run(tmp_path / "one", [], IDS)
     assert "has not begun" in str(error_of(invoke("view", run.path, IDS[0])))

@@ -52,6 +52,17 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         list(read_events(path))
 
 
+@pytest.mark.parametrize("text", ["", '{"kind":"text_arr'])
+def test_an_attempt_may_have_no_event_yet_but_a_file_that_is_named_alone_has_one(tmp_path: Path, text: str) -> None:
+    run = write_run(tmp_path / "one", [], ["a__b-1"])
+    path = run.directory_of("a__b-1", 1) / "events.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert list(run.events("a__b-1", 1)) == []
+    with pytest.raises(RecordError, match=r"events\.jsonl:1: invalid json" if text else r"events\.jsonl: .* is empty"):
+        list(read_events(path))
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"version": 2}', '{"version": 1, "colour": "red"}', "\xff"])
 def test_a_damaged_attempt_is_named(tmp_path: Path, text: str) -> None:
     run = write_run(tmp_path / "one", [attempt("a__b-1", resolved=True)], ["a__b-1"])

@@ -13,20 +13,24 @@ from patchwright.schema.trajectory import Header
 _HEADER = TypeAdapter(Header)
 
 
-def read_events(path: Path) -> Iterator[AnyEvent]:
+def read_events(path: Path, *, just_begun: bool = False) -> Iterator[AnyEvent]:
     """The events, one by one. A last line without its end is of a run that goes on or was killed, and is left out.
 
-    Raises RecordError with the path and the line number.
+    Without any whole line it is a file of events only where the run may have `just_begun`. Raises RecordError with the
+    path and the line number.
     """
+    number = 0
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n") and not _is_whole(line):
+                if not line.endswith(b"\n") and not _is_whole(line) and (number > 1 or just_begun):
                     return
                 if not (number == 1 and _is_header(line)):
                     yield parse_line(EVENT, line, path, number)
     except OSError as error:
         raise RecordError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+    if not number and not just_begun:
+        raise RecordError(f"{path}: the file is empty", hint="`patchwright session export` writes what can be viewed")
 
 
 def _is_header(line: bytes) -> bool:

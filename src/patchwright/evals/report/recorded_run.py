@@ -47,7 +47,7 @@ class RecordedRun:
     def events(self, instance_id: str, number: int) -> Iterator[AnyEvent]:
         """The events of an attempt, one by one; none where the scaffold is not Patchwright's own."""
         path = self.directory_of(instance_id, number) / "events.jsonl"
-        return read_events(path) if path.exists() else iter(())
+        return read_events(path, just_begun=True) if path.exists() else iter(())
 
     def has_events(self, instance_id: str, number: int) -> bool:
         return (self.directory_of(instance_id, number) / "events.jsonl").exists()
