@@ -8,7 +8,7 @@ from patchwright.evals.report.files import write_report
 from patchwright.evals.report.html import html
 from patchwright.evals.report.make import report_on
 
-from .pages import assert_inert
+from .pages import assert_inert, parsed
 from .runs import attempt, write_run
 from .trajectories import HOSTILE
 
@@ -65,6 +65,18 @@ def test_each_attempt_that_there_is_has_a_page_to_which_the_report_links(tmp_pat
     links = [link for link in page.links if not link.startswith("#")]
     assert len(links) == 3
     assert {out / link for link in links} == set((out / "trajectories").rglob("*.html"))
+
+
+def test_long_ids_have_pages_under_shorter_names_of_their_own(tmp_path: Path) -> None:
+    ids = ["a" * 250, "a" * 249 + "b", "ä" * 120, "a" * 200]
+    run = write_run(tmp_path / "one", [attempt(name, resolved=True) for name in ids], ids)
+    out = tmp_path / "out"
+    write_report(out, report_on([run]), [run], ["html"])
+    links = [link for link in parsed((out / "report.html").read_text(encoding="utf-8")).links if "/" in link]
+    titles = [parsed((out / link).read_text(encoding="utf-8")).text for link in links]
+    assert [name in title for name, title in zip(ids, titles, strict=True)] == [True] * 4
+    assert len(set(links)) == 4
+    assert links[3] == f"trajectories/1/{'a' * 200}-1.html"
 
 
 def test_there_are_no_links_to_pages_that_were_not_wanted(tmp_path: Path) -> None:

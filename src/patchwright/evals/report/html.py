@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import get_args
 from urllib.parse import quote
 
@@ -22,6 +23,9 @@ from patchwright.evals.report.page import render
 from patchwright.evals.report.report import AttemptRow, InstanceRow, Report, RepositoryRow
 from patchwright.evals.report.statistics import Spread, spread_of
 from patchwright.schema.attempt import ExitReason
+
+NAME_CHARS = 200
+"""A file system takes 255, of which a page's name needs some for the attempt and its ending."""
 
 Links = Callable[[int, AttemptRow], str]
 """Where the page of an attempt is, by the number of its run in the report; empty where there is none."""
@@ -86,8 +90,16 @@ def html(report: Report, links: Links = lambda run, attempt: "") -> str:
 
 def page_name(run: int, attempt: AttemptRow) -> str:
     """Where the page of an attempt is, from the report's directory: a path that needs no quoting in a link."""
-    name = quote(attempt.instance_id, safe="").replace("%", "=")
-    return f"trajectories/{run + 1}/{name}-{attempt.number}.html"
+    return f"trajectories/{run + 1}/{_file_name(attempt.instance_id)}-{attempt.number}.html"
+
+
+def _file_name(instance_id: str) -> str:
+    """Other ids have other names: a shortened one is longer than any that is whole, and has a hash of all of the id."""
+    name = quote(instance_id, safe="").replace("%", "=")
+    if len(name) <= NAME_CHARS:
+        return name
+    digest = sha256(instance_id.encode()).hexdigest()[:16]
+    return f"{name[: NAME_CHARS - len(digest)]}-{digest}"
 
 
 def _row(run: int, instance: InstanceRow, links: Links) -> Row:

@@ -15,6 +15,8 @@ from patchwright.schema.record import Record
 R = TypeVar("R", bound=Record)
 
 LOG_TAIL_BYTES = 200_000
+NAME_BYTES = 255
+"""The longest name that file systems take."""
 
 
 class RecordedRun:
@@ -65,8 +67,9 @@ class RecordedRun:
             raise RecordError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
 
     def directory_of(self, instance_id: str, number: int) -> Path:
-        """Where an attempt is kept. An id that would lead elsewhere is refused."""
-        if instance_id in {"", ".", ".."} or "/" in instance_id or "\0" in instance_id:
+        """Where an attempt is kept. An id that would lead elsewhere, or is no file's name, is refused."""
+        too_long = len(instance_id.encode()) > NAME_BYTES
+        if instance_id in {"", ".", ".."} or "/" in instance_id or "\0" in instance_id or too_long:
             raise RecordError(f"{self.path / 'run.json'}: {instance_id!r} cannot be an instance id")
         return self.path / "attempts" / instance_id / str(number)
 
