@@ -1,4 +1,6 @@
 import json
+import shlex
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,17 @@ def test_view_writes_a_page_beside_the_events_and_prints_its_path(runs: tuple[Pa
     printed = invoke("view", runs[0], IDS[0]).stdout
     assert printed == f"{runs[0] / 'attempts' / IDS[0] / '1' / 'trajectory.html'}\n"
     assert "Step 1" in Path(printed.strip()).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("directory", "instance_id"), [("one", "--help"), ("-one", "--attempt"), ("-o ne", "a b")])
+def test_the_commands_that_a_report_shows_work_as_they_are(tmp_path: Path, directory: str, instance_id: str) -> None:
+    write_run(tmp_path / directory, [attempt(instance_id, resolved=True)], [instance_id])
+    commands = ("    patchwright eval report ", "    patchwright eval view ")
+    with chdir(tmp_path):
+        shown = invoke("report", "--", directory).stdout
+        again, page = (shlex.split(line)[2:] for line in shown.splitlines() if line.startswith(commands))
+        assert invoke(*again).stdout.startswith("# Evaluation report\n")
+        assert invoke(*page).stdout == f"{directory}/attempts/{instance_id}/1/trajectory.html\n"
 
 
 def test_view_opens_a_file_of_events(runs: tuple[Path, Path], tmp_path: Path) -> None:

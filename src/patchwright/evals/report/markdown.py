@@ -229,11 +229,18 @@ def made_by(runs: Sequence[RunReport]) -> list[str]:
 
 def commands_for(runs: Sequence[RunReport]) -> list[str]:
     """How a reader gets this report again, and sees a trajectory."""
-    commands = [f"patchwright eval report {' '.join(_quoted(run.directory) for run in runs)}"]
+    commands = [f"patchwright eval report {_arguments(run.directory for run in runs)}"]
     if shown := next((run for run in runs if run.instances), None):
-        instance_id = shown.instances[0].instance_id
-        commands.append(f"patchwright eval view {_quoted(shown.directory)} {_quoted(instance_id)}")
+        arguments = _arguments((shown.directory, shown.instances[0].instance_id))
+        commands.append(f"patchwright eval view {arguments}")
     return commands
+
+
+def _arguments(words: Iterable[str]) -> str:
+    """For a shell, and not to be taken for options."""
+    words = list(words)
+    no_options = ["--"] if any(word.startswith("-") for word in words) else []
+    return " ".join([*no_options, *map(_quoted, words)])
 
 
 def _quoted(word: str) -> str:
