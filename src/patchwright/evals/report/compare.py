@@ -51,7 +51,7 @@ def compare(first: RunReport, second: RunReport, names: Sequence[str] = ()) -> C
 
 
 def _differences(first: RunFacts, second: RunFacts) -> Iterator[str]:
-    # The hash of other instances is another, whatever the rows are that both have.
+    # The hash is of all rows in their order: that of other instances is another, whatever the rows are that both have.
     if first.instance_ids == second.instance_ids and first.rows and second.rows and first.rows != second.rows:
         yield "the rows are not the same, though their ids are"
     if first.graded_in != second.graded_in:
