@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -113,11 +112,9 @@ async def _forge(options: Options, settings: Settings) -> int:
 async def _forge_packages(options: Options, settings: Settings) -> int:
     from patchwright.cli.exit_codes import DONE, INFRASTRUCTURE, INTERRUPTED
     from patchwright.cli.interrupts import interrupts
-    from patchwright.evals.rows import read_rows
+    from patchwright.evals.forge.row import read_again
 
-    _end_last_line(options.out)
-    rows = read_rows(str(options.out)) if options.out.stat().st_size else ()
-    made = {each.instance_id: each for each in rows}
+    made = {each.instance_id: each for each in read_again(options.out)}
     wanted = 0
     stop = asyncio.Event()
     with interrupts(stop):
@@ -131,20 +128,6 @@ async def _forge_packages(options: Options, settings: Settings) -> int:
     if not made:
         return INFRASTRUCTURE
     return DONE if len(made) >= wanted else 1
-
-
-def _end_last_line(rows: Path) -> None:
-    """What a kill left of a row is cut off; a row that lacks its line feed alone gets it."""
-    with rows.open("rb+") as file:
-        written = file.read()
-        whole = written.rfind(b"\n") + 1
-        if last := written[whole:]:
-            try:
-                json.loads(last)
-            except ValueError:  # cut off within a character, too
-                file.truncate(whole)
-            else:
-                file.write(b"\n")
 
 
 async def _forge_package(

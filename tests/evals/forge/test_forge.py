@@ -196,6 +196,14 @@ def test_what_a_kill_left_of_a_row_is_cut_off(tmp_path: Path) -> None:
         assert (done.returncode, rows.read_bytes()) == (0, whole), done.stderr
 
 
+def test_a_file_that_holds_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.jsonl"
+    notes.write_text("line1\nprecious last")
+    refused = _forge(sdist(tmp_path), notes, 1)
+    assert (refused.returncode, f"{notes}:1: invalid json" in refused.stderr) == (2, True), refused.stderr
+    assert notes.read_text() == "line1\nprecious last"
+
+
 def test_a_package_in_which_a_search_found_none_is_left_alone(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     text = RECIPE.format(archive=sdist(tmp_path), ids=[], python=PYTHON)
