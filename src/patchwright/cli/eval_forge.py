@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence, Set
 
     from patchwright.config import Settings
     from patchwright.evals.forge.forge import Forge, Tried
-    from patchwright.evals.forge.recipe import Package, Recipe
-    from patchwright.schema.instance import Instance
+    from patchwright.evals.forge.recipe import Package
 
 DEFAULT_TESTS = "python -m pytest -rA"
 
@@ -26,8 +25,8 @@ DEFAULT_TESTS = "python -m pytest -rA"
 class Options:
     """What the command line said."""
 
-    recipe: Recipe
-    only: str | None
+    packages: Sequence[Package]
+    seed: int
     out: Path
     workers: int
 
@@ -49,7 +48,7 @@ def forge(
     The issue text is made of a program that shows the fault, what it prints, and what it should print. It names neither
     the function nor the test. The failing tests are taken out of the tree that is to be worked on. Rows that are in
     --out already are kept, and a package that has its share of them is left alone.
-    Exit codes: 0 all instances made, 1 some, 2 usage, 3 none, 130 interrupted.
+    Exit codes: 0 all instances are there, 1 some, 2 usage, 3 none, 130 interrupted.
     """
     from patchwright.config import load_settings
     from patchwright.evals.forge.recipe import Recipe, read_recipe
@@ -57,10 +56,11 @@ def forge(
     if source.endswith(".toml"):
         recipe = read_recipe(Path(source))
     else:
-        packages = tuple(package or ["pytest"])
-        recipe = Recipe(seed=seed, packages=(_package(source, count, python, packages, install, test_command),))
+        needed = tuple(package or ["pytest"])
+        recipe = Recipe(seed=seed, packages=(_package(source, count, python, needed, install, test_command),))
     name = Path(source).stem if source.endswith(".toml") else recipe.packages[0].name
-    options = Options(recipe=recipe, only=only, out=out or Path(f"{name}.jsonl"), workers=workers)
+    chosen = _chosen(recipe.packages, only, source)
+    options = Options(packages=chosen, seed=recipe.seed, out=out or Path(f"{name}.jsonl"), workers=workers)
     raise typer.Exit(asyncio.run(_forge(options, load_settings())))
 
 
@@ -98,6 +98,16 @@ def _archive(source: str) -> str:
     return str(Path(source).resolve())
 
 
+def _chosen(packages: Sequence[Package], only: str | None, source: str) -> Sequence[Package]:
+    from patchwright.errors import ConfigError
+
+    chosen = [each for each in packages if only in (None, each.name)]
+    if only is not None and not chosen:
+        known = ", ".join(each.name for each in packages)
+        raise ConfigError(f"{source} has no package {only}", hint=f"there are {known}")
+    return chosen
+
+
 async def _forge(options: Options, settings: Settings) -> int:
     from patchwright.errors import ConfigError
     from patchwright.lock import try_lock
@@ -114,51 +124,55 @@ async def _forge_packages(options: Options, settings: Settings) -> int:
     from patchwright.cli.interrupts import interrupts
     from patchwright.evals.forge.row import read_again
 
-    made = {each.instance_id: each for each in read_again(options.out)}
-    wanted = 0
+    made = {each.instance_id for each in read_again(options.out)}
     stop = asyncio.Event()
     with interrupts(stop):
-        for package in options.recipe.packages:
-            if options.only in (None, package.name) and not stop.is_set():
-                wanted += len(package.ids) or package.count
+        for package in options.packages:
+            if not stop.is_set() and _missing(package, made):
                 await _forge_package(package, options, settings, made, stop)
-    print(f"{len(made)} instances in {options.out}", file=sys.stderr)
+    wanted = sum(len(set(each.ids)) or each.count for each in options.packages)
+    missing = sum(_missing(each, made) for each in options.packages)
+    print(f"{wanted - missing} of {wanted} instances in {options.out}", file=sys.stderr)
     if stop.is_set():
         return INTERRUPTED
-    if not made:
+    if missing == wanted:
         return INFRASTRUCTURE
-    return DONE if len(made) >= wanted else 1
+    return 1 if missing else DONE
+
+
+def _missing(package: Package, made: Set[str]) -> int:
+    """How many instances of the package are still to be made. The file may have those of others, too."""
+    if package.ids:
+        return len(set(package.ids) - made)
+    own = [each for each in made if each.rpartition(".")[0] == f"{package.name}-{package.version}"]
+    return max(0, package.count - len(own))
 
 
 async def _forge_package(
-    package: Package, options: Options, settings: Settings, made: dict[str, Instance], stop: asyncio.Event
+    package: Package, options: Options, settings: Settings, made: set[str], stop: asyncio.Event
 ) -> None:
     from patchwright.evals.environments import Environments
     from patchwright.evals.forge.workshop import Workshop
     from patchwright.evals.trees import Trees
 
-    own = [each for each in made.values() if each.instance_id.startswith(f"{package.name}-{package.version}.")]
-    missing = package.count - len(own) if not package.ids else len(set(package.ids) - made.keys())
-    if missing <= 0:
-        return
     cache = settings.data_dir / "evals"
     repos = Path(package.repository).parent if package.repository else None
     workshop = Workshop(Trees(cache, repos=repos), Environments(cache / "environments"), settings.sandbox)
     print(f"{package.name} {package.version}: making the environment, running the tests", file=sys.stderr)
-    async with workshop.forge(package, options.recipe.seed, options.workers) as forge:
+    async with workshop.forge(package, options.seed, options.workers) as forge:
         print(f"{package.name} {package.version}: {len(forge.ground.passing)} tests pass", file=sys.stderr)
         async with aclosing(_tries(forge, package, made)) as tries:
             async for tried in tries:
-                missing -= _keep(tried, options.out, made)
-                if missing <= 0 or stop.is_set():
+                _keep(tried, options.out, made)
+                if stop.is_set() or not _missing(package, made):
                     return
 
 
-def _tries(forge: Forge, package: Package, made: dict[str, Instance]) -> AsyncGenerator[Tried]:
+def _tries(forge: Forge, package: Package, made: set[str]) -> AsyncGenerator[Tried]:
     return forge.remade([each for each in package.ids if each not in made]) if package.ids else forge.run()
 
 
-def _keep(tried: Tried, out: Path, made: dict[str, Instance]) -> bool:
+def _keep(tried: Tried, out: Path, made: set[str]) -> None:
     """Writes the row, if there is a new one, before it is shown."""
     from patchwright.evals.forge.row import row_of
 
@@ -167,9 +181,8 @@ def _keep(tried: Tried, out: Path, made: dict[str, Instance]) -> bool:
     if instance is None or instance.instance_id in made:
         reason = tried.reason or "made before"
         print(f"  {names}: {reason}" if names else f"  {reason}", file=sys.stderr)
-        return False
+        return
     with out.open("a", encoding="utf-8") as file:
         file.write(row_of(instance) + "\n")
-    made[instance.instance_id] = instance
+    made.add(instance.instance_id)
     print(f"  {names}: {instance.instance_id} ({instance.difficulty})", file=sys.stderr)
-    return True

@@ -107,11 +107,17 @@ install = {{ python = "{python}", pip_packages = ["pytest==9.2.0"], test_cmd = "
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def sdist(directory: Path) -> Path:
+@pytest.fixture(autouse=True)
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's version of the project is, no other test is to get."""
+    monkeypatch.setenv("PATCHWRIGHT_DATA_DIR", str(tmp_path / "data"))
+
+
+def sdist(directory: Path, tests: str = TESTS) -> Path:
     root = directory / "prices-1.0"
     (root / "tests").mkdir(parents=True)
     (root / "prices.py").write_text(SOURCE)
-    (root / "tests" / "test_prices.py").write_text(TESTS)
+    (root / "tests" / "test_prices.py").write_text(tests)
     archive = directory / "prices-1.0.tar.gz"
     with tarfile.open(archive, "w:gz") as file:
         file.add(root, arcname="prices-1.0")
@@ -135,8 +141,7 @@ def test_mutations_are_the_same_each_time_and_can_be_put_together(tmp_path: Path
         changed([rate, rate])
 
 
-async def test_what_is_made_is_graded_by_the_official_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATCHWRIGHT_DATA_DIR", str(tmp_path / "data"))
+async def test_what_is_made_is_graded_by_the_official_grader(tmp_path: Path) -> None:
     out = tmp_path / "prices.jsonl"
     assert _forge(sdist(tmp_path), out, 2).returncode == 0
     instances = read_rows(str(out))
@@ -212,12 +217,33 @@ def test_a_package_in_which_a_search_found_none_is_left_alone(tmp_path: Path) ->
     assert (done.returncode, "making the environment" in done.stderr) == (3, False), done.stderr
 
 
+@pytest.mark.parametrize("others", ["sqlparse-0.6.1.func_pm_remove_cond__1", "prices-1.0.1.func_pm_remove_cond__1"])
+def test_rows_of_other_projects_do_not_count(tmp_path: Path, others: str) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", make_row("", instance_id=others))
+    before = rows.read_text()
+    done = _forge(sdist(tmp_path, tests="def test_nothing():\n    pass\n"), rows, 1)
+    assert (done.returncode, f"0 of 1 instances in {rows}" in done.stderr) == (3, True), done.stderr
+    assert rows.read_text() == before
+
+
+def test_an_unknown_package_is_refused_and_the_known_ones_are_named(tmp_path: Path) -> None:
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "rows.jsonl"
+    text = RECIPE.format(archive="prices-1.0.tar.gz", ids=[], python=PYTHON)
+    recipe.write_text(text + text.replace("prices", "taxes"))
+    refused = _forge(recipe, out, 1, "--only", "price")
+    assert (refused.returncode, refused.stderr.splitlines()) == (
+        2,
+        [f"patchwright: {recipe} has no package price", "hint: there are prices, taxes"],
+    )
+    assert not out.exists()
+
+
 def test_each_package_of_our_own_recipe_has_its_ids_or_none_to_look_for() -> None:
     packages = read_recipe(Path(__file__).parents[3] / "benchmarks" / "forge.toml").packages
     assert [each.name for each in packages if not each.ids] == [each.name for each in packages if each.count == 0]
 
 
-def _forge(source: Path | str, out: Path, count: int) -> subprocess.CompletedProcess[str]:
+def _forge(source: Path | str, out: Path, count: int, *more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "patchwright.cli.main", "eval", "forge", str(source)]
     options = [
         "--count",
@@ -230,6 +256,7 @@ def _forge(source: Path | str, out: Path, count: int) -> subprocess.CompletedPro
         "",
         "--out",
         str(out),
+        *more,
     ]
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False)
 
