@@ -40,7 +40,7 @@ def forge(
     install: Annotated[str, typer.Option(help="Installs the project, in its tree.")] = "python -m pip install -e .",
     test_command: Annotated[str, typer.Option(help="Runs the tests with pytest, and with -rA.")] = DEFAULT_TESTS,
     only: Annotated[str | None, typer.Option(help="The package of this name of the recipe.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the rows are kept, a line of JSON for each.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the rows are kept: a .jsonl file.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Mutations tried at once.")] = 2,
 ) -> None:
     """Break a project's functions where its tests notice, and write each as a row in SWE-bench's format.
@@ -51,8 +51,11 @@ def forge(
     Exit codes: 0 all instances are there, 1 some, 2 usage, 3 none, 130 interrupted.
     """
     from patchwright.config import load_settings
+    from patchwright.errors import ConfigError
     from patchwright.evals.forge.recipe import Recipe, read_recipe
 
+    if out is not None and out.suffix != ".jsonl":
+        raise ConfigError(f"{out} does not end in .jsonl", hint="rows are a line of JSON each: name a .jsonl file")
     if source.endswith(".toml"):
         recipe = read_recipe(Path(source))
     else:

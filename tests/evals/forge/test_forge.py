@@ -192,6 +192,14 @@ def test_two_forges_do_not_write_one_file(tmp_path: Path) -> None:
     assert out.read_text() == ""
 
 
+@pytest.mark.parametrize("name", ["rows.json", "rows", "rows.jsonl.bak"])
+def test_a_file_that_would_not_be_read_again_is_refused(tmp_path: Path, name: str) -> None:
+    out = tmp_path / name
+    refused = _forge(sdist(tmp_path), out, 1)
+    assert (refused.returncode, f"{out} does not end in .jsonl" in refused.stderr) == (2, True), refused.stderr
+    assert not out.exists()
+
+
 def test_what_a_kill_left_of_a_row_is_cut_off(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", make_row("", instance_id="prices-1.0.func_pm_remove_cond__1"))
     archive, whole = sdist(tmp_path), rows.read_bytes()
