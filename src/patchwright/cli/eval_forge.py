@@ -6,6 +6,7 @@ import asyncio
 import sys
 from contextlib import aclosing
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,6 +57,7 @@ def forge(
 
     if out is not None and out.suffix != ".jsonl":
         raise ConfigError(f"{out} does not end in .jsonl", hint="rows are a line of JSON each: name a .jsonl file")
+    _check_extra()
     if source.endswith(".toml"):
         recipe = read_recipe(Path(source))
     else:
@@ -65,6 +67,17 @@ def forge(
     chosen = _chosen(recipe.packages, only, source)
     options = Options(packages=chosen, seed=recipe.seed, out=out or Path(f"{name}.jsonl"), workers=workers)
     raise typer.Exit(asyncio.run(_forge(options, load_settings())))
+
+
+def _check_extra() -> None:
+    """Raises BenchmarkError when swesmith is not there, whose mutators the forge has: before anything is written."""
+    from patchwright.errors import BenchmarkError
+    from patchwright.evals.uv import EXTRA_HINT
+
+    try:
+        import_module("patchwright.evals.forge.mutations")
+    except ImportError as error:
+        raise BenchmarkError(f"swesmith cannot be imported: {error}", hint=EXTRA_HINT) from None
 
 
 def _package(

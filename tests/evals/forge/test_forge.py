@@ -1,12 +1,15 @@
 """The forge for real: a small tested project, its environment, its tests, and swebench's grader on what is made."""
 
+import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
 from pathlib import Path
 
 import pytest
 
+import patchwright
 from patchwright.errors import RecordError
 from patchwright.evals.environments import Environments
 from patchwright.evals.forge.mutations import KEY_CHARS, changed, mutations
@@ -267,6 +270,29 @@ def _forge(source: Path | str, out: Path, count: int, *more: str) -> subprocess.
         *more,
     ]
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("source", ["prices-1.0.tar.gz", "recipe.toml"])
+def test_without_the_extra_the_refusal_says_what_to_install(tmp_path: Path, source: str) -> None:
+    archive = sdist(tmp_path)
+    (tmp_path / "recipe.toml").write_text(RECIPE.format(archive=archive, ids=[], python=PYTHON))
+    packages = _made(tmp_path / "packages")
+    for each in Path(sysconfig.get_path("purelib")).iterdir():
+        if not each.name.startswith("swesmith"):
+            (packages / each.name).symlink_to(each)
+    places = f"{Path(patchwright.__file__).parents[1]}{os.pathsep}{packages}"
+    command = [sys.executable, "-S", "-m", "patchwright.cli.main", "eval", "forge", source]
+    refused = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": places}, capture_output=True, text=True, check=False
+    )
+    assert (refused.returncode, refused.stderr.splitlines()) == (
+        3,
+        [
+            "patchwright: swesmith cannot be imported: No module named 'swesmith'",
+            "hint: `pip install 'patchwright[eval]'` brings what benchmarks need",
+        ],
+    )
+    assert not list(tmp_path.glob("*.jsonl"))
 
 
 @pytest.mark.parametrize(("source", "problem"), [("prices", "is no project"), ("prices-2.0.tar.gz", "no such file")])
