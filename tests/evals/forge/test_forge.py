@@ -249,6 +249,28 @@ def test_an_unknown_package_is_refused_and_the_known_ones_are_named(tmp_path: Pa
     assert not out.exists()
 
 
+@pytest.mark.parametrize("options", ["", " -q"])
+def test_tests_whose_names_pytest_does_not_print_are_refused(tmp_path: Path, options: str) -> None:
+    out, command = tmp_path / "rows.jsonl", f"python -m pytest{options}"
+    refused = _forge(sdist(tmp_path), out, 1, "--test-command", command)
+    assert (refused.returncode, refused.stderr.splitlines()[-2:]) == (
+        3,
+        [
+            f"patchwright: parse_log_pytest sees none of 28 tests pass in the output of {command}",
+            "hint: pytest names the tests that pass when it is run with -rA",
+        ],
+    )
+    assert out.read_text() == ""
+
+
+def test_what_only_tests_notice_that_the_grader_does_not_see_is_no_instance(tmp_path: Path) -> None:
+    out = tmp_path / "rows.jsonl"
+    command = "python -m pytest -rA -k label; python -m pytest -k 'not label'"
+    done = _forge(sdist(tmp_path), out, 1, "--test-command", command)
+    assert (done.returncode, out.read_text()) == (3, ""), done.stderr
+    assert "of _rate: the grader sees none of the failing tests" in done.stderr
+
+
 def test_each_package_of_our_own_recipe_has_its_ids_or_none_to_look_for() -> None:
     packages = read_recipe(Path(__file__).parents[3] / "benchmarks" / "forge.toml").packages
     assert [each.name for each in packages if not each.ids] == [each.name for each in packages if each.count == 0]

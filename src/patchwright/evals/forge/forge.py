@@ -17,7 +17,6 @@ from patchwright.evals.forge.showing import Showing, Shown
 from patchwright.evals.forge.snippets import Snippet, snippet_of
 from patchwright.evals.forge.test_code import TestId
 from patchwright.evals.forge.trial import Project
-from patchwright.evals.grading import statuses
 from patchwright.resolve.sources import unified_diff
 from patchwright.schema.instance import Instance
 
@@ -43,7 +42,8 @@ class _Broken:
     sites: tuple[Mutation, ...]
     tests: tuple[str, ...]
     """Those that fail, by pytest's ids."""
-    log: str
+    fail_to_pass: frozenset[str]
+    """Those that fail, by the grader's."""
     shown: tuple[Shown, ...] = ()
 
     @property
@@ -134,7 +134,9 @@ class Forge:
             return "no test notices"
         if len(failing) > MOST_BROKEN * len(self.ground.passing):
             return f"{len(failing)} of {len(self.ground.passing)} tests fail"
-        return _Broken(sites, tuple(failing), log)
+        if not (fail_to_pass := self.ground.broken_in(log)):
+            return "the grader sees none of the failing tests"
+        return _Broken(sites, tuple(failing), fail_to_pass)
 
     async def _instance(self, parts: Sequence[_Broken]) -> Tried:
         sites = tuple(site for part in parts for site in part.sites)
@@ -170,7 +172,6 @@ class Forge:
         return found
 
     def _row(self, found: _Broken, shown: Sequence[Shown], hidden_files: dict[str, str]) -> Instance:
-        after = statuses(LOG_PARSER, found.log)
         right = {site.path: site.before for site in found.sites}
         patch = "".join(unified_diff(path, text, right[path]) for path, text in sorted(changed(found.sites).items()))
         full = {path: (self.project.tree / path).read_text(encoding="utf-8") for path in hidden_files}
@@ -185,8 +186,8 @@ class Forge:
             problem_statement=issue_of(self.origin.name, self.origin.version, shown),
             patch=patch,
             test_patch=test_patch,
-            FAIL_TO_PASS=tuple(sorted(test for test in self.ground.graded if after.get(test) != "PASSED")),
-            PASS_TO_PASS=tuple(sorted(test for test in self.ground.graded if after.get(test) == "PASSED")),
+            FAIL_TO_PASS=tuple(sorted(found.fail_to_pass)),
+            PASS_TO_PASS=tuple(sorted(self.ground.graded - found.fail_to_pass)),
             difficulty=difficulty_of(found.sites, shown, _changed_lines(patch), self.ground.lines_of(found.tests)),
             log_parser=LOG_PARSER,
             install_config=self.origin.install_config,

@@ -28,7 +28,7 @@ class Ground:
 
     @classmethod
     async def of(cls, project: Project) -> "Ground":
-        """Raises BenchmarkError when nothing passes, and SandboxError."""
+        """Raises BenchmarkError when nothing passes, or the grader would not see it; and SandboxError."""
         traced, first_log = await project.tested(FIRST_S, trace=True)
         again, log = await project.tested(FIRST_S)
         unstable = flaky(traced, again)
@@ -40,12 +40,21 @@ class Ground:
             )
         # An id that holds the time of day is another one the next time.
         graded = _passed(first_log) & _passed(log)
+        if not graded:
+            raise BenchmarkError(
+                f"{LOG_PARSER} sees none of {len(passing)} tests pass in the output of {project.test_command}",
+                hint="pytest names the tests that pass when it is run with -rA",
+            )
         return cls(passing, graded, _by_path(traced.lines, passing), timeout_s=20 + 4 * again.duration_s)
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The project's own files that tests run through."""
         return tuple(path for path in self.lines if path.endswith(".py") and not is_test(path))
+
+    def broken_in(self, log: str) -> frozenset[str]:
+        """Tests that the grader does not see pass in this log, and does on the right tree."""
+        return self.graded - _passed(log)
 
     def tests_of(self, mutation: Mutation) -> tuple[str, ...]:
         """Tests that run through the function that the mutation changes, past the line that defines it."""

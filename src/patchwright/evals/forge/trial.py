@@ -58,7 +58,7 @@ class Project:
         """The tests, and all that they printed."""
         log = f"/tmp/log-{secrets.token_hex(4)}"
         async with self.opened(changed) as sandbox:
-            suite = Suite(f"{self.test_command} > {log} 2>&1", sandbox)
+            suite = Suite(f"{{ {self.test_command}\n}} > {log} 2>&1", sandbox)
             run = await suite.run(timeout_s=timeout_s, test_timeout_s=TEST_S, trace=trace)
             return run, (await sandbox.read(log, limit_bytes=_LOG_LIMIT_BYTES)).decode(errors="replace")
 
