@@ -78,3 +78,14 @@ async def test_another_file_than_the_row_was_made_from_is_refused(tmp_path: Path
 async def test_a_version_that_is_nowhere_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"pip cannot fetch the source of adder 2\.0: No matching distribution"):
         await Trees(tmp_path / "cache").lay_out(instance("", "2.0"), tmp_path / "tree")
+
+
+async def test_another_archive_of_a_version_that_is_known_is_refused(archive: Path, tmp_path: Path) -> None:
+    trees = Trees(tmp_path / "cache", repos=None)
+    known = await trees.sdist("adder", "1.0", archive)
+    assert await trees.sdist("adder", "1.0", archive) == known
+    assert [each.name for each in known.parent.iterdir()] == [archive.name]
+    archive.write_bytes(archive.read_bytes() + b"rebuilt")
+    with pytest.raises(BenchmarkError, match=r"is another adder 1\.0 than before") as refused:
+        await trees.sdist("adder", "1.0", archive)
+    assert str(known.parent) in str(refused.value.hint)

@@ -117,12 +117,16 @@ class Trees:
     async def sdist(self, name: str, version: str, archive: Path | None = None) -> Path:
         """The source distribution of a version; where it is not in the cache yet, a copy of `archive`, or fetched.
 
-        Raises BenchmarkError.
+        Raises BenchmarkError, also where the cache has another one of that version than `archive`.
         """
         directory = self._cache / "sdists" / f"{name}-{version}"
         if archive and not _archives(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-            await asyncio.to_thread(shutil.copyfile, archive, directory / archive.name)
+            await asyncio.to_thread(_copy, archive, directory)
+        if archive and all(sha256_of(archive) != sha256_of(known) for known in _archives(directory)):
+            raise BenchmarkError(
+                f"{archive} is another {name} {version} than before",
+                hint=f"give it a version of its own, or remove {directory}, which rows made from the old one need",
+            )
         if not (found := _archives(directory)):
             await asyncio.to_thread(_download, name, version, directory)
             found = _archives(directory)
@@ -203,6 +207,13 @@ async def _fetch(url: str, commit: str, directory: Path) -> None:
 
 def _archives(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.tar.gz")) if directory.is_dir() else []
+
+
+def _copy(archive: Path, directory: Path) -> None:
+    """It appears whole or not at all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".partial-") as partial:
+        shutil.copyfile(archive, Path(partial, archive.name)).replace(directory / archive.name)
 
 
 def _download(name: str, version: str, directory: Path) -> None:
