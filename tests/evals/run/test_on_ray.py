@@ -53,3 +53,9 @@ async def test_a_reservation_that_fits_nowhere_is_refused(tmp_path: Path) -> Non
     with pytest.raises(BenchmarkError, match="no machine of the cluster has 1000 CPUs"):  # noqa: SIM117
         with cluster("local", Reservation(cpus=1000), cpus=1):
             pass
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "[::1]:9", "127.0.0.1:99999"])
+def test_where_nobody_answers_is_said_at_once(address: str) -> None:
+    with pytest.raises(BenchmarkError, match="no Ray cluster at "), cluster(address, SMALL):
+        pass

@@ -6,6 +6,7 @@ started again by Ray; that is no try of the scaffold's.
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CONNECT_S = 20.0
+"""For a connection to the cluster's head."""
 WORKER_DEATHS = 3
 """As many may happen to one task before it counts as crashed."""
 
@@ -63,6 +66,7 @@ def cluster(address: str, reservation: Reservation, cpus: int | None = None) -> 
         import ray
     except ImportError:
         raise ConfigError("Ray is not installed", hint="pip install 'patchwright[ray]'") from None
+    _check_answers(address)
     try:
         ray.init(address=address, num_cpus=cpus, include_dashboard=False, log_to_driver=False, configure_logging=False)
     except (ConnectionError, ValueError) as error:
@@ -72,6 +76,19 @@ def cluster(address: str, reservation: Reservation, cpus: int | None = None) -> 
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself would try for minutes. Where nothing says what machine it is, Ray looks for it."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (colon and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise BenchmarkError(
+            f"no Ray cluster at {address}: {error}", hint="`ray status` on its head says whether it runs"
+        ) from None
 
 
 def _check_size(reservation: Reservation) -> None:
