@@ -1,6 +1,5 @@
 """What this machine can grade: instances whose gold patch is resolved here, and whose base is not."""
 
-import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -14,7 +13,7 @@ from patchwright.evals.grading import GRADING_LOG
 from patchwright.evals.rows import rows_hash
 from patchwright.lock import locked
 from patchwright.schema.instance import Grade, Instance, Prediction
-from patchwright.schema.record import Record, parse_line
+from patchwright.schema.record import Record, is_torn, parse_line
 
 _BEGINNING = b'{"instance_id":"'
 
@@ -87,7 +86,7 @@ def read_validations(file: Path, instances: Iterable[Instance]) -> Mapping[str, 
     lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
     found: dict[str, Validation] = {}
     for number, line in enumerate(lines, start=1):
-        if _is_cut_off(line):
+        if not line.endswith(b"\n") and is_torn(line, _BEGINNING):
             break
         validation = parse_line(adapter, line, file, number)
         if validation.row == rows.get(validation.instance_id):
@@ -101,22 +100,11 @@ def append_validation(file: Path, validation: Validation) -> None:
     with locked(file.with_suffix(".lock")), file.open("ab") as lines:
         content = file.read_bytes()
         whole = content.rfind(b"\n") + 1
-        if _is_cut_off(content[whole:]):
+        if is_torn(content[whole:], _BEGINNING):
             lines.truncate(whole)
-        elif content[whole:]:
+        else:
             lines.write(b"\n")
         lines.write(validation.model_dump_json().encode() + b"\n")
-
-
-def _is_cut_off(line: bytes) -> bool:
-    """Whether it is the beginning of a line of ours, and no more."""
-    if line.endswith(b"\n") or not (line.startswith(_BEGINNING) or _BEGINNING.startswith(line)):
-        return False
-    try:
-        json.loads(line)
-    except ValueError:
-        return True
-    return False
 
 
 def keep_logs(directory: Path, kept: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from patchwright.errors import RecordError
 
@@ -28,6 +29,17 @@ def parse_line(adapter: TypeAdapter[T], line: str | bytes, path: Path | str, num
         return adapter.validate_json(line)
     except ValidationError as error:
         raise RecordError(f"{path}:{number}: {_first_problem(error)}") from None
+
+
+def is_torn(line: bytes, beginning: bytes) -> bool:
+    """Whether it is what a kill left of a line of JSON that begins so, which may be nothing at all."""
+    if not beginning.startswith(line[: len(beginning)]):
+        return False
+    try:
+        from_json(line)
+    except ValueError as error:
+        return str(error).startswith("EOF")
+    return False
 
 
 def _first_problem(error: ValidationError) -> str:

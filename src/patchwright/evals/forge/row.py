@@ -4,13 +4,12 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pydantic_core import from_json
-
 from patchwright.errors import RecordError
 from patchwright.evals.reversal import reversed_patch
 from patchwright.evals.rows import read_rows
 from patchwright.evals.smith import is_smith
 from patchwright.schema.instance import Instance
+from patchwright.schema.record import is_torn
 
 _BEGINNING = b'{"instance_id":'
 """Every row begins so."""
@@ -31,7 +30,7 @@ def read_again(path: Path) -> tuple[Instance, ...]:
     """
     text = path.read_bytes()
     last = text[text.rfind(b"\n") + 1 :]
-    whole = text.removesuffix(last) if _is_torn(last) else text
+    whole = text.removesuffix(last) if is_torn(last, _BEGINNING) else text
     rows = _rows_of(whole, path) if whole else ()
     if whole != text:
         os.truncate(path, len(whole))
@@ -39,17 +38,6 @@ def read_again(path: Path) -> tuple[Instance, ...]:
         with path.open("ab") as file:
             file.write(b"\n")
     return rows
-
-
-def _is_torn(line: bytes) -> bool:
-    """Whether it is the beginning of a row, and no more."""
-    if not line or not _BEGINNING.startswith(line[: len(_BEGINNING)]):
-        return False
-    try:
-        from_json(line)
-    except ValueError as error:
-        return str(error).startswith("EOF")
-    return False
 
 
 def _rows_of(text: bytes, path: Path) -> tuple[Instance, ...]:
