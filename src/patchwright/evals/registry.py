@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from patchwright.errors import ConfigError
 from patchwright.evals.base import Benchmark
@@ -80,14 +81,27 @@ def benchmark_named(reference: str, places: Places) -> Benchmark:
 
 
 def _exercises(source: Source, place: str, places: Places) -> Exercises:
-    """All that was ever fetched is hidden: a benchmark may be among it a second time, by another URL."""
+    """All that was ever fetched is hidden: a benchmark may be among it a second time, by another URL. So is where it
+    was fetched from, if that is on this machine."""
     checkouts = Checkouts((places.data / "checkouts").resolve())
 
     def make(path: Path) -> Exercises:
         return source.make(path, places.path)
 
     made = make(checkouts.fetched(place, source.fetch, check=make) if is_url(place) else Path(place))
-    return replace(made, settings=places.sandbox, hidden=(*made.hidden, checkouts.directory))
+    hidden = (*made.hidden, *_origins_here(place), checkouts.directory)
+    return replace(made, settings=places.sandbox, hidden=hidden)
+
+
+def _origins_here(url: str) -> tuple[Path, ...]:
+    """The repository that a file:// URL names, with or without @REVISION at its end."""
+    transport, _, rest = url.partition("://")
+    if transport != "file":
+        return ()
+    named = Path(unquote(rest[rest.find("/") :]))
+    while "@" in str(named) and not named.is_dir():
+        named = Path(str(named).rpartition("@")[0])
+    return (named.resolve(),) if named.is_absolute() and named.is_dir() else ()
 
 
 def has_a_name(reference: str) -> bool:
