@@ -1,6 +1,8 @@
 """Benchmarks of small programs, from checkouts that look like the real ones, graded in a real sandbox."""
 
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +19,7 @@ from patchwright.evals.registry import Places, benchmark_named
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Grade, Prediction
 from tests.conftest import git
-from tests.evals.lookalikes import CONFTEST, exercism_checkout, humanevalfix_file, quixbugs_checkout
+from tests.evals.lookalikes import CONFTEST, HUMANEVALFIX_ROW, exercism_checkout, humanevalfix_file, quixbugs_checkout
 
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
@@ -116,6 +118,50 @@ async def test_a_solution_that_is_removed_or_a_symlink_is_wrong(tmp_path: Path) 
     assert not (await grade(benchmark, git(workspace.tree, "diff", "--cached"), tmp_path / "grading")).resolved
 
 
+async def test_a_directory_that_became_a_symlink_is_wrong(tmp_path: Path) -> None:
+    benchmark = MAKERS["quixbugs"](tmp_path)
+    (instance,) = benchmark.instances()
+    workspace = await benchmark.prepare(instance, tmp_path / "work")
+    shutil.rmtree(workspace.tree / "python_programs")
+    (workspace.tree / "python_programs").symlink_to(tmp_path / "quixbugs" / "correct_python_programs")
+    git(workspace.tree, "add", "--all")
+    assert not (await grade(benchmark, git(workspace.tree, "diff", "--cached"), tmp_path / "grading")).resolved
+
+
+async def test_a_gold_patch_applies_to_lines_as_git_has_them(tmp_path: Path) -> None:
+    row = HUMANEVALFIX_ROW | {"declaration": f"#\x0c form feed, \u2028, \x85\n{HUMANEVALFIX_ROW['declaration']}"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+    benchmark = humanevalfix(tmp_path / "rows.jsonl", PATH)
+    assert (await grade(benchmark, benchmark.instances()[0].patch, tmp_path / "gold")).resolved
+
+
+def test_what_a_symlink_of_a_checkout_leads_out_to_is_not_read(tmp_path: Path) -> None:
+    secret = _written(tmp_path / "secret", "secret")
+    track = exercism_checkout(tmp_path / "track")
+    (track / "exercises" / "practice" / "double" / "double.py").unlink()
+    (track / "exercises" / "practice" / "double" / "double.py").symlink_to(secret)
+    with pytest.raises(BenchmarkError, match=r"double\.py leads out of "):
+        exercism(track, PATH)
+
+
+def test_a_pipe_in_a_checkout_is_no_file(tmp_path: Path) -> None:
+    track = exercism_checkout(tmp_path / "track")
+    os.mkfifo(track / "exercises" / "practice" / "double" / "pipe.py")
+    with pytest.raises(BenchmarkError, match=r"pipe\.py is no file"):
+        exercism(track, PATH)
+
+
+def test_the_repository_that_a_file_url_names_is_hidden(tmp_path: Path) -> None:
+    origin = quixbugs_checkout(_made(tmp_path / "me@work") / "origin")
+    for command in (("init", "--quiet", "--initial-branch=main"), ("add", "."), ("commit", "--quiet", "-m", "all")):
+        git(origin, *command)
+    places = Places(PATH, tmp_path / "data", None, SandboxSettings())
+    for url in (f"file://{origin}", f"file://{origin}@main"):
+        benchmark = benchmark_named(f"quixbugs:{url}", places)
+        assert isinstance(benchmark, Exercises)
+        assert origin in benchmark.hidden
+
+
 @pytest.mark.parametrize("leaving", ["import os; os._exit(0)", "import sys; sys.exit(0)"])
 @pytest.mark.parametrize("where", ["module", "function"])
 async def test_a_solution_that_leaves_before_its_tests_are_over_is_wrong(
@@ -156,11 +202,11 @@ def test_a_row_that_is_no_row_is_named_with_its_line(tmp_path: Path) -> None:
             humanevalfix(tmp_path / "rows.jsonl", PATH)
 
 
-@pytest.mark.parametrize("name", ["/etc/hostname", "../../../../secret.py"])
+@pytest.mark.parametrize("name", ["/etc/hostname", "../../../../secret.py", ".git/config", "a/.GIT/x", "a\0b"])
 def test_an_exercise_of_files_outside_of_it_is_refused(tmp_path: Path, name: str) -> None:
     config = exercism_checkout(tmp_path / "track") / "exercises" / "practice" / "double" / ".meta" / "config.json"
-    config.write_text(config.read_text().replace('"double.py"', f'"{name}"'))
-    with pytest.raises(BenchmarkError, match=f"{name} leads out of the exercise"):
+    config.write_text(config.read_text().replace('"double.py"', json.dumps(name)))
+    with pytest.raises(BenchmarkError, match="leads out of the exercise|cannot be a file of an exercise"):
         exercism(tmp_path / "track", PATH)
 
 

@@ -98,19 +98,24 @@ def gold_patch(files: Mapping[str, str], solved: Mapping[str, str]) -> str:
     """The way from one to the other as a unified diff. Every text ends with a newline."""
     return "".join(
         f"diff --git a/{path} b/{path}\n"
-        + "".join(
-            difflib.unified_diff(
-                files[path].splitlines(keepends=True), text.splitlines(keepends=True), f"a/{path}", f"b/{path}"
-            )
-        )
+        + "".join(difflib.unified_diff(_lines(files[path]), _lines(text), f"a/{path}", f"b/{path}"))
         for path, text in solved.items()
         if text != files[path]
     )
 
 
-def text_of(path: Path) -> str:
-    """A file's text with a newline at its end. Raises BenchmarkError."""
+def _lines(text: str) -> list[str]:
+    """As git has them: a form feed or U+2028 ends none."""
+    return [f"{line}\n" for line in text.removesuffix("\n").split("\n")]
+
+
+def text_of(path: Path, within: Path) -> str:
+    """A file's text with a newline at its end. Raises BenchmarkError, also where a symlink leads out of `within`."""
     try:
+        if not path.resolve(strict=True).is_relative_to(within.resolve()):
+            raise BenchmarkError(f"{path} leads out of {within}")
+        if not path.is_file():
+            raise BenchmarkError(f"{path} is no file")
         return path.read_text(encoding="utf-8").rstrip("\n") + "\n"
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"{path}: {error}") from None
@@ -161,11 +166,12 @@ async def _apply(tree: Path, patch: str) -> None:
 
 
 def _take_over(names: Sequence[str], source: Path, target: Path) -> None:
-    """Regular files alone: a symlink in a patch may lead anywhere."""
+    """Regular files alone: a symlink in a patch, to a file or to a directory on the way to it, may lead anywhere."""
     for name in names:
         (target / name).unlink()
-        if (source / name).is_file() and not (source / name).is_symlink():
-            (target / name).write_bytes((source / name).read_bytes())
+        given = source / name
+        if given.is_file() and given.resolve() == source.resolve() / name:
+            (target / name).write_bytes(given.read_bytes())
 
 
 def _grade(exercise: Exercise, resolved: bool, problem: str, duration_s: float) -> Grade:

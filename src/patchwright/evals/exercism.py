@@ -13,9 +13,12 @@ _INSTRUCTIONS = ("introduction.md", "instructions.md", "instructions.append.md")
 
 
 def _inside(name: str) -> str:
+    """And not in what git would take for its own configuration, which names programs."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{name} leads out of the exercise")
+    if "\0" in name or any(part.casefold() == ".git" for part in path.parts):
+        raise ValueError(f"{name!r} cannot be a file of an exercise")
     return name
 
 
@@ -64,14 +67,14 @@ def _exercises(name: str, repo: str, checkout: Path, practice: Path, path: str) 
 def _exercise(name: str, repo: str, config: Path) -> Exercise:
     root = config.parent.parent
     try:
-        named = _Config.model_validate_json(text_of(config)).files
+        named = _Config.model_validate_json(text_of(config, root)).files
     except ValidationError as error:
         raise BenchmarkError(f"{config}: {error.errors(include_url=False)[0]['msg'].lower()}") from None
     beside = [path.name for path in sorted(root.glob("*.py"))]  # error-handling's tests need one that is not named
-    files = {each: text_of(root / each) for each in (*named.solution, *named.test, *named.editor, *beside)}
-    examples = dict(zip(named.solution, (text_of(root / each) for each in named.example), strict=False))
+    files = {each: text_of(root / each, root) for each in (*named.solution, *named.test, *named.editor, *beside)}
+    examples = dict(zip(named.solution, (text_of(root / each, root) for each in named.example), strict=False))
     parts = [root / ".docs" / part for part in _INSTRUCTIONS]
-    instructions = "\n".join(text_of(part) for part in parts if part.exists())
+    instructions = "\n".join(text_of(part, root) for part in parts if part.exists())
     instance = Instance(
         instance_id=f"{name}__{root.name}",
         repo=repo,

@@ -27,8 +27,8 @@ def quixbugs(checkout: Path, path: str) -> Exercises:
 def _exercise(checkout: Path, program: str) -> Exercise:
     source, test = f"python_programs/{program}.py", f"python_testcases/test_{program}.py"
     wanted = (*_SHARED, source, test, f"json_testcases/{program}.json")
-    files = {name: text_of(checkout / name) for name in wanted if (checkout / name).exists()}
-    solved = {source: text_of(checkout / "correct_python_programs" / f"{program}.py")}
+    files = {name: text_of(checkout / name, checkout) for name in wanted if (checkout / name).exists()}
+    solved = {source: text_of(checkout / "correct_python_programs" / f"{program}.py", checkout)}
     instance = Instance(
         instance_id=f"quixbugs__{program}",
         repo="jkoppel/QuixBugs",
