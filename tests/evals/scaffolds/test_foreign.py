@@ -2,9 +2,12 @@
 
 import json
 import os
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from patchwright.engines.remote import Remote
@@ -14,10 +17,12 @@ from patchwright.evals.scaffolds.base import Outcome, Terms
 from patchwright.evals.scaffolds.environment import Environment
 from patchwright.evals.scaffolds.foreign import Foreign
 from patchwright.evals.scaffolds.recipes import Errand, Recipe, Start
+from patchwright.lock import try_lock
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Instance
 from tests.cli.endpoint import Endpoint, Texts, serving
 from tests.conftest import FIXED
+from tests.engines.waiting import wait_until
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 AGENT = """
@@ -120,6 +125,51 @@ async def test_one_that_was_half_made_is_made_again(tmp_path: Path) -> None:
     (place / "complete").unlink()
     (place / "bin" / "python").unlink()
     assert (await environment.made(tmp_path, os.environ) / "bin" / "python").exists()
+
+
+async def test_an_environment_is_compiled_for_it_is_read_only_where_it_is_used(tmp_path: Path) -> None:
+    place = await Environment("stand-in", PYTHON, ("iniconfig",)).made(tmp_path, os.environ)
+    assert list(place.glob("lib/python*/site-packages/iniconfig/__pycache__/*.pyc"))
+
+
+SLOW_BACKEND = """
+import pathlib, time
+pathlib.Path("{started}").touch()
+time.sleep(120)
+"""
+MAKE = """
+import asyncio, os, sys
+from pathlib import Path
+from patchwright.evals.scaffolds.environment import Environment
+asyncio.run(Environment("slow", sys.argv[1], (sys.argv[2],)).made(Path(sys.argv[3]), os.environ))
+"""
+
+
+def test_what_a_killed_maker_started_keeps_the_place(tmp_path: Path) -> None:
+    project, started = tmp_path / "project", tmp_path / "started"
+    project.mkdir()
+    build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (project / "pyproject.toml").write_text(f'{build}[project]\nname = "slow"\nversion = "1"\n')
+    (project / "backend.py").write_text(SLOW_BACKEND.format(started=started))
+    made = tmp_path / "made"
+    with subprocess.Popen([sys.executable, "-c", MAKE, PYTHON, str(project), str(made)]) as maker:
+        wait_until(started.exists, timeout_s=90)
+        orphans = psutil.Process(maker.pid).children(recursive=True)
+        maker.kill()
+    [lock] = made.glob("*.lock")
+    try:
+        with try_lock(lock) as held:
+            assert held is None
+    finally:
+        for orphan in orphans:
+            with suppress(psutil.NoSuchProcess):
+                orphan.kill()
+
+    def is_free() -> bool:
+        with try_lock(lock) as held:
+            return held is not None
+
+    wait_until(is_free)
 
 
 async def test_what_cannot_be_installed_is_said_in_uvs_words(tmp_path: Path) -> None:
