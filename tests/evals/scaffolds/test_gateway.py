@@ -4,10 +4,14 @@ import contextlib
 import json
 import socket
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from tempfile import TemporaryDirectory
 
 import httpx
+import pytest
 from pydantic import SecretStr
 
 from patchwright.evals.scaffolds.gateway import Meter, gateway
@@ -20,6 +24,39 @@ BODY = {"model": "gpt", "messages": [{"role": "user", "content": "hello"}], "str
 
 def client(path: Path) -> httpx.Client:
     return httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://inside/v1", timeout=30)
+
+
+def raw(path: Path, request: str) -> bytes:
+    """What the gateway says to a request that no decent client would send."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(path))
+        connection.sendall(request.encode())
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@contextmanager
+def saying(reply: bytes) -> Generator[tuple[str, list[str]]]:
+    """An endpoint that says the same to every request, and hangs up: its root, and the request lines so far."""
+    asked: list[str] = []
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            head = list(iter(lambda: self.rfile.readline().strip().decode(), ""))
+            length = next((line for line in head if line.lower().startswith("content-length:")), ":0")
+            self.rfile.read(int(length.partition(":")[2]))
+            asked.append(head[0])
+            self.wfile.write(reply)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_streamed_answer_passes_through_and_is_counted() -> None:
@@ -48,6 +85,46 @@ def test_models_are_listed_and_are_no_step() -> None:
         with gateway(path, Endpoint(base_url=endpoint.url, model="m")) as meter, client(path) as inside:
             assert inside.get("/models").json() == {"data": [{"id": "scripted"}]}
     assert meter.steps == 0
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(("base", "line"), [("", "/models?a=b"), ("/v1", "/v1/models?a=b"), ("/a/", "/a/models?a=b")])
+def test_routes_are_below_the_address_of_the_endpoint(base: str, line: str) -> None:
+    with saying(OK) as (root, asked), TemporaryDirectory() as place:
+        path = Path(place) / "s"
+        with gateway(path, Endpoint(base_url=root + base, model="m")), client(path) as inside:
+            assert inside.get("/models?a=b").status_code == 200
+    assert asked == [f"GET {line} HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "{last_digit}/v1/models",
+        "@127.0.0.1:{port}/v1/models",
+        "http://127.0.0.1:{port}/v1/models",
+        "/admin",
+        "/v1",
+        "/v1@127.0.0.1:{port}/models",
+        "/v1/../admin",
+        "/v1/%2e%2E/admin",
+        "/v1/models/..%2f..%2fadmin",
+        "/v1/..\\admin",
+        "/v1/models#x",
+    ],
+)
+def test_nothing_but_the_routes_of_the_endpoint_can_be_asked(target: str) -> None:
+    with saying(OK) as (root, asked), TemporaryDirectory() as place:
+        path = Path(place) / "s"
+        host, _, port = root.rpartition(":")
+        line = f"GET {target.format(port=port, last_digit=port[-1])} HTTP/1.1\r\n\r\n"
+        for base_url in (f"{host}:{port[:-1]}", "http://localhost", root, f"{root}/v1"):
+            with gateway(path, Endpoint(base_url=base_url, model="m", api_key=SecretStr("key"))):
+                assert raw(path, line).splitlines()[0].split()[1] == b"404"
+            path.unlink()
+    assert asked == []
 
 
 def test_an_endpoint_that_is_not_there_is_a_bad_gateway() -> None:

@@ -4,6 +4,7 @@ The key stays outside, the model's name is set, and every answer is asked to say
 """
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Generator, Iterator, Mapping
@@ -21,6 +22,9 @@ from patchwright.schema.messages import Usage
 
 TIMEOUT_S = 3600.0
 """For one answer: the attempt's own limit is what ends a scaffold that waits."""
+
+_ROUTE = re.compile(r"/v1((?:/\w[\w.:~-]*)+/?(?:\?[!-\"$-~]*)?)", re.ASCII)
+"""What a scaffold may ask for: no segment begins with a dot, and nothing in it can be read in two ways."""
 
 
 class Meter:
@@ -97,8 +101,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent."""
 
     def _pass_on(self, body: bytes) -> None:
+        route = _ROUTE.fullmatch(self.path)
+        if not route:
+            self.send_error(404)
+            return
         endpoint = self.server.endpoint
-        url = endpoint.base_url + self.path.removeprefix("/v1")
+        url = _below(endpoint.base_url, route[1])
         headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
@@ -122,6 +130,12 @@ class _Handler(BaseHTTPRequestHandler):
             usage = _usage_in(line) or usage
         if response.is_success and self.path.endswith("/completions"):
             self.server.meter.add(usage)
+
+
+def _below(base_url: str, route: str) -> httpx.URL:
+    """The route on the endpoint's own host: it is never read as a part of anything but the path and the query."""
+    base = httpx.URL(base_url)
+    return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + route.encode())
 
 
 def _amended(body: bytes, model: str) -> bytes:
