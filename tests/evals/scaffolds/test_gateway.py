@@ -14,7 +14,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from patchwright.evals.scaffolds.gateway import Meter, gateway
+from patchwright.evals.scaffolds.gateway import KEPT_BYTES, Meter, gateway
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.messages import Usage
 from tests.cli.endpoint import serving
@@ -85,6 +85,34 @@ def test_models_are_listed_and_are_no_step() -> None:
         with gateway(path, Endpoint(base_url=endpoint.url, model="m")) as meter, client(path) as inside:
             assert inside.get("/models").json() == {"data": [{"id": "scripted"}]}
     assert meter.steps == 0
+
+
+def test_tokens_are_found_however_the_answer_is_written() -> None:
+    whole = {"object": "chat.completion", "usage": {"prompt_tokens": 100, "completion_tokens": 5}}
+    for kind, text in (
+        ("application/json", json.dumps(whole, indent=2)),
+        ("application/json; charset=utf-8", json.dumps(whole)),
+        ("text/event-stream", f"data:{json.dumps(whole)}\n\ndata:[DONE]\n\n"),
+        ("text/event-stream; charset=utf-8", f"data: {json.dumps(whole)}\r\n\r\ndata: [DONE]\r\n\r\n"),
+    ):
+        assert counted(kind, text.encode()).usage == Usage(prompt_tokens=100, completion_tokens=5)
+
+
+def test_tokens_of_an_answer_that_is_too_long_to_keep_are_not_known() -> None:
+    """In a time that grows with its length, not with the square of it."""
+    answer = {"filler": "x" * KEPT_BYTES, "usage": {"prompt_tokens": 100, "completion_tokens": 5}}
+    meter = counted("application/json", json.dumps(answer).encode())
+    assert (meter.steps, meter.usage) == (1, None)
+
+
+def counted(kind: str, body: bytes) -> Meter:
+    """What the gateway counts of an answer, which it must pass on as it is."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with saying(head.encode() + body) as (root, _), TemporaryDirectory() as place:
+        path = Path(place) / "s"
+        with gateway(path, Endpoint(base_url=root, model="m")) as meter, client(path) as inside:
+            assert inside.post("/chat/completions", json=BODY).content == body
+    return meter
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"

@@ -7,7 +7,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -15,13 +15,17 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 
 import httpx
+from pydantic import ValidationError
 
-from patchwright.policy.completion import WireUsage, usage_of
+from patchwright.policy.completion import Wire, WireUsage, usage_of
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.messages import Usage
 
 TIMEOUT_S = 3600.0
 """For one answer: the attempt's own limit is what ends a scaffold that waits."""
+
+KEPT_BYTES = 64 * 1024 * 1024
+"""Of an answer, or of one event of a streamed one: the usage in a longer one is not known."""
 
 _ROUTE = re.compile(r"/v1((?:/\w[\w.:~-]*)+/?(?:\?[!-\"$-~]*)?)", re.ASCII)
 """What a scaffold may ask for: no segment begins with a dot, and nothing in it can be read in two ways."""
@@ -124,12 +128,41 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(response.status_code)
         self.send_header("Content-Type", response.headers.get("Content-Type", "application/json"))
         self.end_headers()
-        usage: Usage | None = None
-        for line in _lines(response):
-            self.wfile.write(line)
-            usage = _usage_in(line) or usage
+        reading = _Reading(streamed=response.headers.get("Content-Type", "").startswith("text/event-stream"))
+        for chunk in response.iter_bytes():
+            self.wfile.write(chunk)
+            reading.add(chunk)
         if response.is_success and self.path.endswith("/completions"):
-            self.server.meter.add(usage)
+            self.server.meter.add(reading.end())
+
+
+class _Reading:
+    """Finds the usage in an answer that passes: in the last event that has one, or, not streamed, in the whole."""
+
+    def __init__(self, *, streamed: bool) -> None:
+        self._streamed = streamed
+        self._kept = bytearray()
+        self._usage: Usage | None = None
+
+    def add(self, chunk: bytes) -> None:
+        *ended, rest = chunk.split(b"\n") if self._streamed else [chunk]
+        for line in ended:
+            self._keep(line)
+            self._look()
+        self._keep(rest)
+
+    def end(self) -> Usage | None:
+        self._look()
+        return self._usage
+
+    def _keep(self, piece: bytes) -> None:
+        if len(self._kept) <= KEPT_BYTES:
+            self._kept += piece
+
+    def _look(self) -> None:
+        if len(self._kept) <= KEPT_BYTES:
+            self._usage = _usage_in(bytes(self._kept)) or self._usage
+        self._kept.clear()
 
 
 def _below(base_url: str, route: str) -> httpx.URL:
@@ -152,22 +185,16 @@ def _amended(body: bytes, model: str) -> bytes:
     return json.dumps(request).encode()
 
 
-def _lines(response: httpx.Response) -> Iterator[bytes]:
-    """The body, cut after each newline as it arrives."""
-    rest = b""
-    for chunk in response.iter_bytes():
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line + b"\n" for line in whole)
-    if rest:
-        yield rest
+class _Answer(Wire):
+    usage: WireUsage | None = None
 
 
-def _usage_in(line: bytes) -> Usage | None:
+def _usage_in(text: bytes) -> Usage | None:
     """Of an answer, or of an event of one that is streamed; None where it says nothing of it."""
-    if b'"usage"' not in line:
+    if b'"usage"' not in text:
         return None
     try:
-        answer: Mapping[str, Any] = json.loads(line.removeprefix(b"data: "))
-        return usage_of(WireUsage.model_validate(answer["usage"])) if answer.get("usage") else None
-    except ValueError:
+        usage = _Answer.model_validate_json(text.removeprefix(b"data:")).usage
+    except ValidationError:
         return None
+    return usage_of(usage) if usage else None
