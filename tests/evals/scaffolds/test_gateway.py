@@ -118,6 +118,36 @@ def counted(kind: str, body: bytes) -> Meter:
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n6\r\ndata: \r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\ndata: ",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\n\r\ndata: ",
+    ],
+)
+def test_an_answer_that_was_cut_is_passed_on_as_one(reply: bytes) -> None:
+    with saying(reply) as (root, _), TemporaryDirectory() as place:
+        path = Path(place) / "s"
+        with (
+            gateway(path, Endpoint(base_url=root, model="m")) as meter,
+            client(path) as inside,
+            inside.stream("POST", "/chat/completions", json=BODY) as response,
+        ):
+            assert response.status_code == 200
+            with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+                response.read()
+    assert meter.steps == 0
+
+
+def test_a_client_that_knows_no_chunks_is_refused() -> None:
+    with saying(OK) as (root, asked), TemporaryDirectory() as place:
+        path = Path(place) / "s"
+        with gateway(path, Endpoint(base_url=root, model="m")):
+            assert raw(path, "GET /v1/models HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 505 ")
+    assert asked == []
+
+
 @pytest.mark.parametrize(("base", "line"), [("", "/models?a=b"), ("/v1", "/v1/models?a=b"), ("/a/", "/a/models?a=b")])
 def test_routes_are_below_the_address_of_the_endpoint(base: str, line: str) -> None:
     with saying(OK) as (root, asked), TemporaryDirectory() as place:

@@ -91,8 +91,9 @@ class _Server(ThreadingMixIn, UnixStreamServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Passes a request on, and the answer back as it comes; HTTP/1.0, so that its end is the connection's."""
+    """Passes a request on, and the answer back as it comes, in chunks: without the last one it was cut."""
 
+    protocol_version = "HTTP/1.1"
     server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_GET(self) -> None:
@@ -105,6 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent."""
 
     def _pass_on(self, body: bytes) -> None:
+        self.close_connection = True
+        if self.request_version != self.protocol_version:
+            self.send_error(505)  # it has no chunks
+            return
         route = _ROUTE.fullmatch(self.path)
         if not route:
             self.send_error(404)
@@ -121,17 +126,22 @@ class _Handler(BaseHTTPRequestHandler):
             ) as response:
                 self._answer(response)
         except httpx.TransportError as error:
-            with suppress(OSError):
-                self.send_error(502, type(error).__name__)
+            self.send_error(502, type(error).__name__)
 
     def _answer(self, response: httpx.Response) -> None:
         self.send_response(response.status_code)
         self.send_header("Content-Type", response.headers.get("Content-Type", "application/json"))
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Connection", "close")
         self.end_headers()
         reading = _Reading(streamed=response.headers.get("Content-Type", "").startswith("text/event-stream"))
-        for chunk in response.iter_bytes():
-            self.wfile.write(chunk)
-            reading.add(chunk)
+        try:
+            for piece in response.iter_bytes():
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                reading.add(piece)
+        except httpx.RequestError:
+            return
+        self.wfile.write(b"0\r\n\r\n")
         if response.is_success and self.path.endswith("/completions"):
             self.server.meter.add(reading.end())
 
@@ -144,8 +154,8 @@ class _Reading:
         self._kept = bytearray()
         self._usage: Usage | None = None
 
-    def add(self, chunk: bytes) -> None:
-        *ended, rest = chunk.split(b"\n") if self._streamed else [chunk]
+    def add(self, piece: bytes) -> None:
+        *ended, rest = piece.split(b"\n") if self._streamed else [piece]
         for line in ended:
             self._keep(line)
             self._look()
