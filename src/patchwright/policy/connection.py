@@ -33,6 +33,11 @@ LONGEST_WAIT_S = 10.0
 """An endpoint that wants more patience is not asked again: its answer is the caller's to know."""
 
 
+def may_be_proxied(base_url: str) -> bool:
+    """A proxy from the environment has no business between us and an engine on this machine."""
+    return httpx.URL(base_url).host not in LOOPBACK
+
+
 class Connection:
     """Requests to one endpoint. `connect` is asked again when the endpoint has gone: an engine is restarted so.
 
@@ -66,9 +71,8 @@ class Connection:
 
         attempts: how often a request is sent; once, where somebody else can be asked instead.
         """
-        # A proxy from the environment has no business between us and an engine on this machine.
-        local = httpx.URL(endpoint.base_url).host in LOOPBACK
-        async with httpx.AsyncClient(timeout=TIMEOUT, limits=_UNLIMITED, trust_env=not local) as client:
+        proxied = may_be_proxied(endpoint.base_url)
+        async with httpx.AsyncClient(timeout=TIMEOUT, limits=_UNLIMITED, trust_env=proxied) as client:
             connection = cls(connect, client, endpoint, attempts, lost=lost)
             try:
                 yield connection

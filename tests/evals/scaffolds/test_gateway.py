@@ -185,6 +185,20 @@ def test_nothing_but_the_routes_of_the_endpoint_can_be_asked(target: str) -> Non
     assert asked == []
 
 
+def test_a_proxy_is_asked_for_what_is_not_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with saying(OK) as (proxy, passed), saying(OK) as (root, asked), TemporaryDirectory() as place:
+        monkeypatch.setenv("http_proxy", proxy)
+        path = Path(place) / "s"
+        for base_url in ("http://endpoint.invalid/v1", f"{root}/v1"):
+            with gateway(path, Endpoint(base_url=base_url, model="m")), client(path) as inside:
+                assert inside.get("/models").status_code == 200
+            path.unlink()
+    assert passed == ["GET http://endpoint.invalid/v1/models HTTP/1.1"]
+    assert asked == ["GET /v1/models HTTP/1.1"]
+
+
 def test_an_endpoint_that_is_not_there_is_a_bad_gateway() -> None:
     with TemporaryDirectory() as place:
         path = Path(place) / "s"

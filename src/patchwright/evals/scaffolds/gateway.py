@@ -18,6 +18,7 @@ import httpx
 from pydantic import ValidationError
 
 from patchwright.policy.completion import Wire, WireUsage, usage_of
+from patchwright.policy.connection import may_be_proxied
 from patchwright.schema.endpoint import Endpoint
 from patchwright.schema.messages import Usage
 
@@ -49,9 +50,7 @@ class Meter:
 def gateway(path: Path, endpoint: Endpoint) -> Generator[Meter]:
     """Serves the endpoint at the Unix socket `path`, of at most 107 bytes. Counts in the Meter."""
     meter = Meter()
-    # A proxy from the environment must not see a request to loopback.
-    local = endpoint.base_url.startswith("http://")
-    with httpx.Client(timeout=TIMEOUT_S, trust_env=not local) as client:
+    with httpx.Client(timeout=TIMEOUT_S, trust_env=may_be_proxied(endpoint.base_url)) as client:
         server = _Server(str(path), _Handler)
         server.client, server.endpoint, server.meter = client, endpoint, meter
         server.connections = []
