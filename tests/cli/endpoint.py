@@ -18,6 +18,8 @@ class Endpoint:
 
     listed: Mapping[str, Any] = {"id": "scripted"}
     """The model that it says it serves."""
+    status = 200
+    """Of its answers."""
 
     def __init__(self, calls: Sequence[Call | Texts]) -> None:
         self.calls = list(calls)
@@ -58,19 +60,19 @@ def offering(endpoint: Endpoint) -> Generator[None]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._send("application/json", json.dumps({"data": [endpoint.listed]}).encode())
+            self._send(200, "application/json", json.dumps({"data": [endpoint.listed]}).encode())
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             chunks = endpoint.answer(body)
             if not body.get("stream"):
-                self._send("application/json", json.dumps(chunks[0] if chunks else {}).encode())
+                self._send(endpoint.status, "application/json", json.dumps(chunks[0] if chunks else {}).encode())
                 return
             lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
-            self._send("text/event-stream", "".join([*lines, "data: [DONE]\n\n"]).encode())
+            self._send(endpoint.status, "text/event-stream", "".join([*lines, "data: [DONE]\n\n"]).encode())
 
-        def _send(self, kind: str, body: bytes) -> None:
-            self.send_response(200)
+        def _send(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

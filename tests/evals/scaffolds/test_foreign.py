@@ -30,7 +30,13 @@ import json, os, subprocess, sys, urllib.request
 order = json.load(open(sys.argv[1]))
 body = json.dumps({"model": "whatever", "messages": [{"role": "user", "content": order["task"]}]}).encode()
 request = urllib.request.Request(order["url"] + "/chat/completions", body, {"Content-Type": "application/json"})
-answer = json.load(urllib.request.urlopen(request))
+answer = None
+while answer is None:
+    try:
+        answer = json.load(urllib.request.urlopen(request))
+    except urllib.error.HTTPError as error:
+        if error.code != 429:
+            raise
 open("adder.py", "w").write(answer["choices"][0]["message"]["content"])
 open("notes.txt", "w").write("mine")
 try_it = subprocess.run([sys.executable, "-c", "import urllib.request"], stderr=subprocess.PIPE, text=True)
@@ -109,6 +115,21 @@ async def test_one_that_does_not_end_is_ended(recipe: Recipe, repository: Path, 
     with serving() as endpoint:  # never answers
         outcome = await attempt(recipe, endpoint, repository, tmp_path, time_limit_s=3)
     assert (outcome.exit_reason, outcome.detail, outcome.steps) == ("limit", "time_limit", 0)
+
+
+@pytest.mark.parametrize(("status", "failure"), [(429, "429 Too Many Requests"), (401, "401 Unauthorized")])
+async def test_an_endpoint_that_only_refuses_is_no_limit_and_no_crash_of_the_scaffold(
+    status: int, failure: str, recipe: Recipe, repository: Path, tmp_path: Path
+) -> None:
+    with serving(*[["nothing"]] * 10_000) as endpoint:
+        endpoint.status = status
+        outcome = await attempt(recipe, endpoint, repository, tmp_path, time_limit_s=3)
+    assert (outcome.exit_reason, outcome.steps) == ("error", 0)
+    asked = len(endpoint.requests)
+    # The last may have been on its way when time was up.
+    assert outcome.detail in {
+        f"the endpoint failed all of {count} requests, the last with {failure}" for count in (asked, asked - 1)
+    }
 
 
 async def test_an_environment_is_made_once(tmp_path: Path) -> None:

@@ -79,6 +79,16 @@ def test_tokens_are_not_known_once_an_answer_does_not_say() -> None:
     assert (meter.steps, meter.usage) == (3, None)
 
 
+def test_failures_are_counted_with_the_last_of_them() -> None:
+    reply = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"
+    with saying(reply) as (root, _), TemporaryDirectory() as place:
+        path = Path(place) / "s"
+        with gateway(path, Endpoint(base_url=root, model="m")) as meter, client(path) as inside:
+            assert [inside.post("/chat/completions", json=BODY).status_code for _ in range(2)] == [429, 429]
+            assert inside.get("/models").status_code == 429
+    assert (meter.steps, meter.failures, meter.failure) == (0, 2, "429 Too Many Requests")
+
+
 def test_models_are_listed_and_are_no_step() -> None:
     with serving() as endpoint, TemporaryDirectory() as place:
         path = Path(place) / "s"
@@ -137,7 +147,7 @@ def test_an_answer_that_was_cut_is_passed_on_as_one(reply: bytes) -> None:
             assert response.status_code == 200
             with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
                 response.read()
-    assert meter.steps == 0
+    assert (meter.steps, meter.failures) == (0, 1)
 
 
 def test_a_client_that_knows_no_chunks_is_refused() -> None:
@@ -204,7 +214,7 @@ def test_an_endpoint_that_is_not_there_is_a_bad_gateway() -> None:
         path = Path(place) / "s"
         with gateway(path, Endpoint(base_url="http://127.0.0.1:9/v1", model="m")) as meter, client(path) as inside:
             assert inside.post("/chat/completions", json=BODY).status_code == 502
-    assert meter.steps == 0
+    assert (meter.steps, meter.failures, meter.failure) == (0, 1, "ConnectError")
 
 
 def test_at_the_end_the_endpoint_is_hung_up_on() -> None:
@@ -212,7 +222,8 @@ def test_at_the_end_the_endpoint_is_hung_up_on() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, TemporaryDirectory() as place:
         path = Path(place) / "s"
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
-        with gateway(path, Endpoint(base_url=url, model="m", api_key=SecretStr("key"))), client(path) as inside:
+        endpoint = Endpoint(base_url=url, model="m", api_key=SecretStr("key"))
+        with gateway(path, endpoint) as meter, client(path) as inside:
             asking = threading.Thread(target=_ask, args=(inside,))
             asking.start()
             connection, _ = server.accept()
@@ -224,6 +235,7 @@ def test_at_the_end_the_endpoint_is_hung_up_on() -> None:
         assert connection.recv(1) == b""
         connection.close()
         asking.join()
+    assert (meter.steps, meter.failures) == (0, 0)
 
 
 def _ask(inside: httpx.Client) -> None:

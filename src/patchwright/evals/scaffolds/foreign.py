@@ -109,6 +109,9 @@ def _command(start: Start, errand: Errand) -> str:
 
 
 def _outcome(result: CommandResult, patch: str, seconds: float, log: Path, meter: Meter) -> Outcome:
+    if meter.failures and not meter.steps:
+        detail = f"the endpoint failed all of {meter.failures} requests, the last with {meter.failure}"
+        return Outcome("error", patch, seconds, detail, meter.steps, meter.usage)
     if result.timed_out:
         return Outcome("limit", patch, seconds, "time_limit", meter.steps, meter.usage)
     if result.exit_code or not meter.steps:

@@ -33,17 +33,33 @@ _ROUTE = re.compile(r"/v1((?:/\w[\w.:~-]*)+/?(?:\?[!-\"$-~]*)?)", re.ASCII)
 
 
 class Meter:
-    """How often the model was asked, and what its answers took; None once an answer does not say."""
+    """How often the model answered, and what its answers took: None once one does not say; and how often it did not."""
 
     def __init__(self) -> None:
         self.steps = 0
         self.usage: Usage | None = Usage()
+        self.failures = 0
+        self.failure = ""
+        """The last one: a status, or what happened to the connection."""
+        self._closed = False
         self._lock = threading.Lock()
 
     def add(self, usage: Usage | None) -> None:
         with self._lock:
-            self.steps += 1
-            self.usage = self.usage + usage if self.usage and usage else None
+            if not self._closed:
+                self.steps += 1
+                self.usage = self.usage + usage if self.usage and usage else None
+
+    def fail(self, failure: str) -> None:
+        with self._lock:
+            if not self._closed:
+                self.failures += 1
+                self.failure = failure
+
+    def close(self) -> None:
+        """Counts no more: what fails from now on fails because we hang up."""
+        with self._lock:
+            self._closed = True
 
 
 @contextmanager
@@ -59,6 +75,7 @@ def gateway(path: Path, endpoint: Endpoint) -> Generator[Meter]:
         try:
             yield meter
         finally:
+            meter.close()
             server.shutdown()
             server.server_close()
             server.hang_up()
@@ -125,6 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
             ) as response:
                 self._answer(response)
         except httpx.TransportError as error:
+            self._fail(error)
             self.send_error(502, type(error).__name__)
 
     def _answer(self, response: httpx.Response) -> None:
@@ -138,11 +156,23 @@ class _Handler(BaseHTTPRequestHandler):
             for piece in response.iter_bytes():
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                 reading.add(piece)
-        except httpx.RequestError:
+        except httpx.RequestError as error:
+            self._fail(error)
             return
-        self.wfile.write(b"0\r\n\r\n")
-        if response.is_success and self.path.endswith("/completions"):
+        # Before the end of the answer, which may be the end of the scaffold.
+        if self._is_step and response.is_success:
             self.server.meter.add(reading.end())
+        elif self._is_step:
+            self.server.meter.fail(f"{response.status_code} {response.reason_phrase}".strip())
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _fail(self, error: httpx.RequestError) -> None:
+        if self._is_step:
+            self.server.meter.fail(type(error).__name__)
+
+    @property
+    def _is_step(self) -> bool:
+        return self.path.endswith("/completions")
 
 
 class _Reading:
