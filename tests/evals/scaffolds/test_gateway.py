@@ -89,6 +89,32 @@ def test_failures_are_counted_with_the_last_of_them() -> None:
     assert (meter.steps, meter.failures, meter.failure) == (0, 2, "429 Too Many Requests")
 
 
+def test_a_route_with_a_query_is_a_step_too() -> None:
+    with saying(OK) as (root, _), TemporaryDirectory() as place:
+        path = Path(place) / "s"
+        with gateway(path, Endpoint(base_url=root, model="m")) as meter, client(path) as inside:
+            assert inside.post("/chat/completions?x=1", json=BODY).status_code == 200
+    assert meter.steps == 1
+
+
+@pytest.mark.parametrize("body", ["5", "null", "[]", '"messages"'])
+def test_a_body_that_is_no_object_is_a_bad_request(body: str) -> None:
+    with saying(OK) as (root, asked), TemporaryDirectory() as place:
+        path = Path(place) / "s"
+        with gateway(path, Endpoint(base_url=root, model="m")), client(path) as inside:
+            assert inside.post("/chat/completions", content=body).status_code == 400
+    assert asked == []
+
+
+def test_a_body_must_say_how_long_it_is() -> None:
+    with saying(OK) as (root, asked), TemporaryDirectory() as place:
+        path = Path(place) / "s"
+        with gateway(path, Endpoint(base_url=root, model="m")), client(path) as inside:
+            assert inside.post("/chat/completions", content=iter([b"{}"])).status_code == 411
+            assert b" 411 " in raw(path, "POST /v1/completions HTTP/1.1\r\nContent-Length: -1\r\n\r\n{}")
+    assert asked == []
+
+
 def test_models_are_listed_and_are_no_step() -> None:
     with serving() as endpoint, TemporaryDirectory() as place:
         path = Path(place) / "s"

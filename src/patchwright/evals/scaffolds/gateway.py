@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from pydantic import ValidationError
@@ -116,13 +116,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._pass_on(b"")
 
     def do_POST(self) -> None:
-        self._pass_on(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+        length = self.headers.get("Content-Length", "")
+        if "Transfer-Encoding" in self.headers or not length.isdecimal():
+            self.send_error(411)
+            return
+        self._pass_on(self.rfile.read(int(length)))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Silent."""
 
     def _pass_on(self, body: bytes) -> None:
-        self.close_connection = True
         if self.request_version != self.protocol_version:
             self.send_error(505)  # it has no chunks
             return
@@ -131,11 +134,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         endpoint = self.server.endpoint
+        content = _amended(body, endpoint.model)
+        if content is None:
+            self.send_error(400, "the body is no JSON object")
+            return
         url = _below(endpoint.base_url, route[1])
         headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
-        content = _amended(body, endpoint.model)
         try:
             with self.server.client.stream(
                 self.command, url, content=content, headers=headers, extensions={"trace": self.server.watch}
@@ -172,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def _is_step(self) -> bool:
-        return self.path.endswith("/completions")
+        return self.path.partition("?")[0].endswith("/completions")
 
 
 class _Reading:
@@ -210,12 +216,15 @@ def _below(base_url: str, route: str) -> httpx.URL:
     return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + route.encode())
 
 
-def _amended(body: bytes, model: str) -> bytes:
-    """The request with the model's own name, and asking for its usage; anything else as it is."""
+def _amended(body: bytes, model: str) -> bytes | None:
+    """The request with the model's own name, and asking for its usage; what isn't JSON as it is; None for no object."""
     try:
-        request: dict[str, Any] = json.loads(body)
+        parsed = json.loads(body)
     except ValueError:
         return body
+    if not isinstance(parsed, dict):
+        return None
+    request = cast("dict[str, Any]", parsed)
     if "messages" not in request and "prompt" not in request:
         return body
     request["model"] = model
