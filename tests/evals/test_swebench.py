@@ -3,6 +3,9 @@
 import asyncio
 import json
 import os
+import socket
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from patchwright.evals.scaffolds.patchwright import sandboxed
 from patchwright.evals.swebench import SweBench
 from patchwright.evals.trees import Trees, commit_all
 from patchwright.evals.validation import Validation, append_validation, read_validations, validated
+from patchwright.lock import locked_within, try_lock
 from patchwright.sandbox.settings import SandboxSettings
 from patchwright.schema.instance import Grade, Instance, Prediction
 from tests.conftest import git
@@ -23,6 +27,19 @@ from tests.evals.adder import BUGGY, GOLD, make_mirror, make_row, write_rows
 from tests.evals.scripted import ScriptedBenchmark
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # swebench's imports
+
+LAY_OUT = """
+import asyncio
+import sys
+from pathlib import Path
+
+from patchwright.evals.trees import Trees
+from patchwright.schema.instance import Instance
+
+directory = Path(sys.argv[1])
+instance = Instance(instance_id="a", repo="ada/b", base_commit="f" * 40, problem_statement="", patch="")
+asyncio.run(Trees(directory / "cache", url=sys.argv[2]).lay_out(instance, directory / "tree"))
+"""
 
 
 @pytest.fixture
@@ -190,6 +207,44 @@ async def test_a_repository_is_cloned_where_no_mirror_has_it(tmp_path: Path) -> 
     trees = Trees(tmp_path / "cache", url=f"file://{tmp_path}/remote/{{repo}}")
     await trees.lay_out(instance, tmp_path / "tree")
     assert (tmp_path / "tree" / "adder.py").read_text() == BUGGY
+
+
+async def test_what_a_killed_fetch_left_is_not_in_the_way_of_the_next(tmp_path: Path) -> None:
+    make_mirror(tmp_path / "remote" / "ada")
+    remote = tmp_path / "remote" / "ada" / "ada__adder"
+    git(remote, "config", "uploadpack.allowAnySHA1InWant", "true")
+    head, base = git(remote, "rev-list", "HEAD").split()
+    trees = Trees(tmp_path / "cache", url=f"file://{tmp_path}/remote/{{repo}}")
+    made = Instance(instance_id="a", repo="ada/ada__adder", base_commit=head, problem_statement="", patch="")
+    await trees.lay_out(made, tmp_path / "first")
+    kept = tmp_path / "cache" / "repositories" / "ada__ada__adder"
+    left = [kept / name for name in ("shallow.lock", "config.lock", "objects/pack/tmp_pack_7oLqXa")]
+    for each in left:
+        each.touch()
+    await trees.lay_out(made.model_copy(update={"base_commit": base}), tmp_path / "second")
+    assert [each for each in left if each.exists()] == []
+    assert list(kept.glob("objects/??")) == []  # in packs alone, which are there as a whole or not at all
+
+
+async def test_a_git_that_outlives_its_parent_keeps_others_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # never answers
+        server.settimeout(60)
+        url = f"git://127.0.0.1:{server.getsockname()[1]}/{{repo}}"
+        with subprocess.Popen([sys.executable, "-c", LAY_OUT, str(tmp_path), url]) as process:
+            connection, _ = server.accept()
+            process.kill()
+        lock = tmp_path / "cache" / "repositories" / "ada__b.lock"
+        with try_lock(lock) as held:
+            assert held is None
+        connection.close()
+        async with locked_within(lock, 20, TimeoutError()):
+            pass
+
+
+async def test_a_fetch_that_fails_says_what_git_complained_of_first(tmp_path: Path) -> None:
+    instance = Instance(instance_id="a", repo="ada/b", base_commit="f" * 40, problem_statement="", patch="")
+    with pytest.raises(BenchmarkError, match=r"cannot be fetched: .*'/nowhere/ada/b' does not appear to be a git repo"):
+        await Trees(tmp_path / "cache", url="file:///nowhere/{repo}").lay_out(instance, tmp_path / "tree")
 
 
 async def test_commits_of_one_repository_are_fetched_at_once(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from patchwright.errors import BenchmarkError
+from patchwright.repo.git import complaint
 from patchwright.schema.endpoint import shown
 
 Fetch = Callable[[str, Path], None]
@@ -44,7 +45,6 @@ _VARIABLES = {
     "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=30",
     "GIT_ALLOW_PROTOCOL": ":".join(_GIT_TRANSPORTS),
 }
-_NO_REASON = ("remote:", "warning:", "hint:")
 _TIMEOUT = httpx.Timeout(30)
 _REPOSITORY_HINT = (
     "see that the address is right; a key comes from ssh-agent or ~/.ssh, a password from ~/.netrc; "
@@ -122,15 +122,8 @@ def _run_git(url: str, directory: Path, *arguments: str) -> None:
     if result.returncode == -signal.SIGINT:  # Ctrl-C reaches the child, while a loop that waits takes no note of it
         raise KeyboardInterrupt
     if result.returncode:
-        reason = _reason(result.stderr.decode("utf-8", "replace"))
+        reason = complaint(result.stderr.decode("utf-8", "replace"))
         raise _refused(url, reason or f"git {arguments[0]} ended with {result.returncode}", _REPOSITORY_HINT)
-
-
-def _reason(stderr: str) -> str:
-    """What git complained of first, without what a server could do to a terminal."""
-    lines = [line for line in stderr.splitlines() if line.strip() and not line.lower().startswith(_NO_REASON)]
-    first = lines[0].removeprefix("fatal: ").removeprefix("error: ") if lines else ""
-    return "".join(filter(str.isprintable, first))
 
 
 def _refused(url: str, reason: str, hint: str) -> BenchmarkError:

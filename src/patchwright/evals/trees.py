@@ -36,6 +36,13 @@ each would be compressed into a file of its own: two seconds instead of ten for 
 remove."""
 _DATE = {"GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z"}
 """With the fixed author of Git: the same files have the same commit hash, today and on another machine."""
+_WHOLE = (
+    # Objects come as one pack or not at all; loose, a killed fetch could leave the commit without its files.
+    "fetch.unpackLimit=1",
+    # A git that waits for a server in vain goes, and the lock with it, also when nobody is left to kill it.
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=60",
+)
 # The one of this interpreter: it has the user's index settings.
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet", "download")
 
@@ -191,15 +198,17 @@ async def _fetch_once(url: str, commit: str, directory: Path) -> None:
     """One at a time: git lets no second fetch into a shallow repository, and fails it. Raises RepositoryError."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     busy = RepositoryError(f"another process has been fetching into {directory} for an hour")
-    async with locked_within(directory.with_name(f"{directory.name}.lock"), FETCH_S, busy):
+    async with locked_within(directory.with_name(f"{directory.name}.lock"), FETCH_S, busy) as lock:
         if not (directory.is_dir() and await _has_commit(directory, commit)):
-            await _fetch(url, commit, directory)
+            # A git that outlives this process holds the lock, too: whoever has it is alone in the repository.
+            await _fetch(url, commit, Git(directory, config=_WHOLE, inherited_fds=[lock]), directory)
 
 
-async def _fetch(url: str, commit: str, directory: Path) -> None:
+async def _fetch(url: str, commit: str, git: Git, directory: Path) -> None:
     """The commit alone, or everything where its hash is shortened."""
     directory.mkdir(parents=True, exist_ok=True)
-    git = Git(directory)
+    for left_by_a_kill in (*directory.rglob("*.lock"), *directory.glob("objects/pack/tmp_*")):
+        left_by_a_kill.unlink()
     await git.run("init", "--quiet", "--bare", "--template=", ".")
     what = ["--depth=1", url, commit] if _FULL_HASH.fullmatch(commit) else [url, "+refs/heads/*:refs/heads/*"]
     await git.run("fetch", "--quiet", *what)

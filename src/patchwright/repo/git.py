@@ -46,6 +46,7 @@ _CONFIG = (
     "gc.autoDetach=false",
 )
 """As `-c` on the command line, where it overrules the repository's own file."""
+_NO_COMPLAINT = ("remote:", "warning:", "hint:")
 
 
 class GitError(RepositoryError):
@@ -134,6 +135,13 @@ def join(fields: Collection[str]) -> bytes:
     return "".join(f"{field}\0" for field in fields).encode("utf-8", "surrogateescape")
 
 
+def complaint(stderr: str) -> str:
+    """What git complained of first: advice follows it. Without what a server could do to a terminal."""
+    lines = [line for line in stderr.splitlines() if line.strip() and not line.lower().startswith(_NO_COMPLAINT)]
+    first = lines[0].removeprefix("fatal: ").removeprefix("error: ") if lines else ""
+    return "".join(filter(str.isprintable, first))
+
+
 async def _kill(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -142,6 +150,4 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
 
 def _failure(command: str, code: int | None, stderr: bytes) -> GitError:
     said = stderr.decode("utf-8", "replace")
-    lines = said.strip().splitlines()
-    reason = lines[-1].removeprefix("fatal: ").removeprefix("error: ") if lines else f"exit code {code}"
-    return GitError(f"git {command} failed: {reason}", said)
+    return GitError(f"git {command} failed: {complaint(said) or f'exit code {code}'}", said)
