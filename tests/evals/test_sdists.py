@@ -89,3 +89,12 @@ async def test_another_archive_of_a_version_that_is_known_is_refused(archive: Pa
     with pytest.raises(BenchmarkError, match=r"is another adder 1\.0 than before") as refused:
         await trees.sdist("adder", "1.0", archive)
     assert str(known.parent) in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "version"), [("../../evil", "1.0"), ("--index-url=x", "1.0"), ("adder", "1/../.."), ("", "")]
+)
+async def test_a_release_is_a_name_and_a_version(tmp_path: Path, name: str, version: str) -> None:
+    row = instance("", version).model_copy(update={"repo": f"pypi/{name}"})
+    with pytest.raises(BenchmarkError, match="is no name of a release"):
+        await Trees(tmp_path / "cache").lay_out(row, tmp_path / "tree")

@@ -200,6 +200,21 @@ async def test_mirrors_are_found_by_every_layout(tmp_path: Path) -> None:
         assert (tmp_path / f"tree-{number}" / "adder.py").read_text() == BUGGY
 
 
+@pytest.mark.parametrize(
+    "place", ["../evil", "ada/../../evil", "ada/..", "..", ".", "", "ada/", "/evil", "evil\n", "HERE/evil"]
+)
+async def test_a_repository_is_looked_for_in_the_directory_of_mirrors_alone(tmp_path: Path, place: str) -> None:
+    base = make_mirror(tmp_path)
+    (tmp_path / "ada__adder").rename(tmp_path / "evil")
+    (tmp_path / "repos").mkdir()
+    repo = place.replace("HERE", str(tmp_path))
+    instance = Instance(instance_id="a", repo=repo, base_commit=base, problem_statement="", patch="")
+    trees = Trees(tmp_path / "cache", repos=tmp_path / "repos", url=f"file://{tmp_path}/{{repo}}")
+    with pytest.raises(BenchmarkError, match="is no name of a repository") as caught:
+        await trees.lay_out(instance, tmp_path / "tree")
+    assert str(caught.value).isprintable()
+
+
 async def test_a_repository_is_cloned_where_no_mirror_has_it(tmp_path: Path) -> None:
     base = make_mirror(tmp_path / "remote" / "ada")
     git(tmp_path / "remote" / "ada" / "ada__adder", "config", "uploadpack.allowAnySHA1InWant", "true")

@@ -28,6 +28,9 @@ FETCH_S = 3600.0
 """So long others are waited for."""
 
 _PYPI = "pypi/"
+_REPO = re.compile(r"(?!\.{1,2}(/|$))[\w.+-]+(/(?!\.{1,2}$)[\w.+-]+)?", re.ASCII)
+"""owner/name or name, and no way out of the directory that it is looked up in."""
+_RELEASE = re.compile(r"[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.!+-]*", re.ASCII)
 _FULL_HASH = re.compile(r"[0-9a-f]{40}")
 _SHA_256 = re.compile(r"[0-9a-f]{64}")
 QUICK = ("core.compression=0", "core.bigFileThreshold=1")
@@ -87,6 +90,8 @@ class Trees:
         await git.run("add", "--all", "--force")
 
     async def _check_out(self, repo: str, commit: str, tree: Path) -> None:
+        if not _REPO.fullmatch(repo):
+            raise BenchmarkError(f"{repo!r} is no name of a repository", hint="a row's repo is owner/name")
         source = await self._mirror(repo, commit) or await self._clone(repo, commit)
         with tempfile.TemporaryDirectory(prefix="patchwright-") as scratch:
             variables = {"GIT_DIR": str(source), "GIT_WORK_TREE": str(tree), "GIT_INDEX_FILE": f"{scratch}/index"}
@@ -126,6 +131,8 @@ class Trees:
 
         Raises BenchmarkError, also where the cache has another one of that version than `archive`.
         """
+        if not _RELEASE.fullmatch(f"{name}=={version}"):
+            raise BenchmarkError(f"{f'{name}=={version}'!r} is no name of a release", hint="pypi/NAME, and its version")
         directory = self._cache / "sdists" / f"{name}-{version}"
         if archive and not _archives(directory):
             await asyncio.to_thread(_copy, archive, directory)
