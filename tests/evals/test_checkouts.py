@@ -131,14 +131,26 @@ def test_what_was_fetched_stays_what_it_was(tmp_path: Path, origin: Path) -> Non
 def test_a_revision_is_a_tag_a_branch_or_a_whole_hash(tmp_path: Path, origin: Path) -> None:
     git(origin, "tag", "--annotate", "--message=first", "v1.0")
     git(origin, "branch", "old")
+    git(origin, "branch", "feature/x")
     before = git(origin, "rev-parse", "HEAD").strip()
+    names = ("v1.0", "old", "feature/x")
     after = another_bug(origin)
     address, data = f"quixbugs:file://{origin}", tmp_path / "data"
-    assert all("n + n + 1" in program(named(f"{address}@{name}", data)) for name in ("v1.0", "old", before))
+    assert all("n + n + 1" in program(named(f"{address}@{name}", data)) for name in (*names, before))
     assert "n * n * n" in program(named(f"{address}@{after}", data))
-    assert len(kept(data)) == 4
+    assert len(kept(data)) == 5
     with pytest.raises(BenchmarkError, match="couldn't find remote ref v2"):
         named(f"{address}@v2", data)
+
+
+def test_an_at_before_the_path_or_before_a_revision_is_part_of_the_address(tmp_path: Path, origin: Path) -> None:
+    at_work = origin.rename(tmp_path / "me@work")
+    assert "n + n + 1" in program(named(f"quixbugs:file://{at_work}@HEAD", tmp_path / "data"))
+    for reference in ("http://me@127.0.0.1:9/feature/x", "ssh://me@127.0.0.1:9/feature/x"):
+        with pytest.raises(
+            BenchmarkError, match=r"//127.0.0.1:9/feature/x cannot be fetched: .*([Cc]onnect|refused|cannot run ssh)"
+        ):
+            named(f"quixbugs:{reference}", tmp_path / "data")
 
 
 def test_a_checkout_has_one_commit_and_no_link_out_of_it(tmp_path: Path, origin: Path) -> None:

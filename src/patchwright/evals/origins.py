@@ -25,7 +25,7 @@ LARGEST_FILE_BYTES = 32 * 2**20
 _HTTP_TRANSPORTS = ("https", "http")
 _GIT_TRANSPORTS = (*_HTTP_TRANSPORTS, "ssh", "git", "file")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(//|:)")
-_AT_REVISION = re.compile(r"(?P<address>\w+://[^/]*/.*)@(?P<revision>[\w.+-]+)")
+_AT_REVISION = re.compile(r"(?P<address>\w+://[^/]*/.*)@(?P<revision>[\w.+/-]+)")
 _CONFIG = (
     "core.attributesFile=/dev/null",
     # A file of a stranger's that leads out of the checkout is a file that says where.
