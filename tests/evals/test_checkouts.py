@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -15,7 +16,7 @@ import pytest
 
 from patchwright.errors import BenchmarkError, PatchwrightError, RecordError
 from patchwright.evals.exercises import Exercises
-from patchwright.evals.origins import LARGEST_FILE_BYTES
+from patchwright.evals.origins import LARGEST_FILE_BYTES, fetch_file
 from patchwright.evals.registry import Places, benchmark_named
 from patchwright.sandbox.kinds import open_sandbox
 from patchwright.sandbox.settings import SandboxSettings
@@ -312,6 +313,41 @@ def test_ctrl_c_ends_a_fetch_that_hangs(tmp_path: Path) -> None:
                     process.kill()
     assert stderr.endswith("KeyboardInterrupt\n")
     assert (kept(tmp_path / "data"), left_over(tmp_path / "data")) == ([], [])
+
+
+def test_the_first_ctrl_c_ends_the_fetch_of_a_file(tmp_path: Path, rows: HubServer) -> None:
+    rows.hold = Event()
+    command = [sys.executable, "-c", FETCH, f"humanevalfix:{rows.url}/rows.jsonl", str(tmp_path / "data")]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: bool(rows.fetches), timeout_s=60)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, stderr = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert stderr.endswith("KeyboardInterrupt\n")
+    assert (kept(tmp_path / "data"), left_over(tmp_path / "data")) == ([], [])
+
+
+def test_a_file_that_trickles_in_has_a_time_limit(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        over = Event()
+        pool.submit(trickle, server, over)
+        with pytest.raises(BenchmarkError, match=r"rows\.jsonl cannot be fetched: it has taken more than 0\.3 s"):
+            fetch_file(f"http://127.0.0.1:{server.getsockname()[1]}/rows.jsonl", tmp_path / "rows.jsonl", timeout_s=0.3)
+        over.set()
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
+def trickle(server: socket.socket, over: Event) -> None:
+    """Sends a file without an end, by the byte, for 20 seconds at most."""
+    connection, _ = server.accept()
+    with connection, suppress(OSError):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(200):
+            connection.sendall(b" ")
+            if over.wait(0.1):
+                return
 
 
 async def test_the_sandbox_hides_all_that_was_fetched(

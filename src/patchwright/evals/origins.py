@@ -5,7 +5,10 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,7 +21,7 @@ Fetch = Callable[[str, Path], None]
 """Brings what a URL names to a path that is not there yet. Raises BenchmarkError."""
 
 FETCH_S = 600.0
-"""For a whole repository."""
+"""For a whole repository or file."""
 LARGEST_FILE_BYTES = 32 * 2**20
 """HumanEvalPack's Python rows are less than one."""
 
@@ -70,12 +73,19 @@ def fetch_repository(url: str, target: Path) -> None:
     _run_git(url, target, "checkout", "--quiet", "--detach", "FETCH_HEAD")
 
 
-def fetch_file(url: str, target: Path) -> None:
+def fetch_file(url: str, target: Path, timeout_s: float = FETCH_S) -> None:
     """One file of UTF-8 text. Raises BenchmarkError."""
     _check_transport(url, _HTTP_TRANSPORTS, _FILE_HINT)
+    deadline_s = time.monotonic() + timeout_s
     try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=_TIMEOUT) as response:
-            content = _bounded(url, response.raise_for_status().iter_bytes())
+        with _ended_by_ctrl_c(), httpx.stream("GET", url, follow_redirects=True, timeout=_TIMEOUT) as response:
+            content = bytearray()
+            for chunk in response.raise_for_status().iter_bytes():
+                content += chunk
+                if len(content) > LARGEST_FILE_BYTES:
+                    raise _refused(url, f"it has more than {LARGEST_FILE_BYTES >> 20} MiB", _FILE_HINT)
+                if time.monotonic() > deadline_s:
+                    raise _refused(url, f"it has taken more than {timeout_s:g} s", _FILE_HINT)
         content.decode("utf-8")
     except httpx.HTTPStatusError as error:
         raise _refused(url, f"the server answered with status {error.response.status_code}", _FILE_HINT) from None
@@ -91,13 +101,18 @@ def _check_transport(url: str, transports: Sequence[str], hint: str) -> None:
         raise _refused(url, f"it does not begin with {', '.join(f'{each}://' for each in transports)}", hint)
 
 
-def _bounded(url: str, chunks: Iterable[bytes]) -> bytes:
-    content = bytearray()
-    for chunk in chunks:
-        content += chunk
-        if len(content) > LARGEST_FILE_BYTES:
-            raise _refused(url, f"it has more than {LARGEST_FILE_BYTES >> 20} MiB", _FILE_HINT)
-    return bytes(content)
+@contextmanager
+def _ended_by_ctrl_c() -> Generator[None]:
+    """The first Ctrl-C raises KeyboardInterrupt, where the loop that waits for us would hear of it only afterwards."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield  # signals are not ours, or this one is ignored
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _run_git(url: str, directory: Path, *arguments: str) -> None:
