@@ -200,6 +200,26 @@ async def test_mirrors_are_found_by_every_layout(tmp_path: Path) -> None:
         assert (tmp_path / f"tree-{number}" / "adder.py").read_text() == BUGGY
 
 
+async def test_reading_a_mirror_runs_none_of_its_programs(tmp_path: Path) -> None:
+    make_mirror(tmp_path / "repos")
+    mirror, mark = tmp_path / "repos" / "ada__adder", tmp_path / "mark"
+    (mirror / ".gitattributes").write_text("*.py filter=own\n")
+    git(mirror, "add", ".gitattributes")
+    git(mirror, "commit", "--quiet", "--message=filtered")
+    head = git(mirror, "rev-parse", "HEAD").strip()
+    git(mirror, "config", "filter.own.smudge", f"touch {mark}; cat")
+    git(mirror, "config", "remote.origin.url", f"ext::touch {mark}")
+    git(mirror, "config", "remote.origin.promisor", "true")
+    git(mirror, "config", "protocol.ext.allow", "always")
+    made = Instance(instance_id="a", repo="ada/adder", base_commit=head, problem_statement="", patch="")
+    trees = Trees(tmp_path / "cache", repos=tmp_path / "repos", url=None)
+    await trees.lay_out(made, tmp_path / "tree")
+    assert (tmp_path / "tree" / "adder.py").read_text() == git(mirror, "show", "HEAD:adder.py")
+    with pytest.raises(BenchmarkError, match="there is no repository ada/adder with commit ffffffffffff"):
+        await trees.lay_out(made.model_copy(update={"base_commit": "f" * 40}), tmp_path / "nothing")
+    assert not mark.exists()
+
+
 @pytest.mark.parametrize(
     "place", ["../evil", "ada/../../evil", "ada/..", "..", ".", "", "ada/", "/evil", "evil\n", "HERE/evil"]
 )

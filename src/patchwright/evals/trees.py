@@ -6,6 +6,7 @@ Where the source holds the solution (SWE-smith, `pypi/…`), the gold patch and 
 
 import asyncio
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -93,10 +94,18 @@ class Trees:
         if not _REPO.fullmatch(repo):
             raise BenchmarkError(f"{repo!r} is no name of a repository", hint="a row's repo is owner/name")
         source = await self._mirror(repo, commit) or await self._clone(repo, commit)
+        found = await _git_in(source).run(
+            "rev-parse", "--path-format=absolute", "--git-path", "objects", f"{commit}^{{commit}}"
+        )
+        objects, whole = os.fsdecode(found).splitlines()
         with tempfile.TemporaryDirectory(prefix="patchwright-") as scratch:
-            variables = {"GIT_DIR": str(source), "GIT_WORK_TREE": str(tree), "GIT_INDEX_FILE": f"{scratch}/index"}
+            # A repository of our own with the source's objects: the source's configuration may name filters, which are
+            # programs that a checkout runs.
+            await Git(Path(scratch)).run("init", "--quiet", "--bare", "--template=", ".")
+            Path(scratch, "objects", "info", "alternates").write_bytes(os.fsencode(f"{objects}\n"))
+            variables = {"GIT_DIR": scratch, "GIT_WORK_TREE": str(tree)}
             git = Git(tree, variables=variables, config=("core.bare=false",))
-            await git.run("read-tree", commit)
+            await git.run("read-tree", whole)
             await git.run("checkout-index", "--all", "--force")
 
     async def _mirror(self, repo: str, commit: str) -> Path | None:
@@ -195,10 +204,15 @@ def _git_directories(places: Iterable[Path]) -> Iterator[Path]:
 
 async def _has_commit(directory: Path, commit: str) -> bool:
     try:
-        await Git(directory, variables={"GIT_DIR": str(directory)}).run("cat-file", "-e", f"{commit}^{{commit}}")
+        await _git_in(directory).run("cat-file", "-e", f"{commit}^{{commit}}")
     except GitError:
         return False
     return True
+
+
+def _git_in(directory: Path) -> Git:
+    """Git that reads a repository of anybody's. It fetches nothing that is missing there: that can start programs."""
+    return Git(directory.parent, variables={"GIT_DIR": str(directory), "GIT_ALLOW_PROTOCOL": "none"})
 
 
 async def _fetch_once(url: str, commit: str, directory: Path) -> None:
