@@ -200,6 +200,22 @@ async def test_mirrors_are_found_by_every_layout(tmp_path: Path) -> None:
         assert (tmp_path / f"tree-{number}" / "adder.py").read_text() == BUGGY
 
 
+async def test_a_linked_work_tree_is_a_mirror_and_hidden_where_it_leads_to(tmp_path: Path) -> None:
+    base = make_mirror(tmp_path / "made")
+    repos = tmp_path / "repos"
+    repos.mkdir()
+    git(tmp_path / "made" / "ada__adder", "worktree", "add", "--quiet", "--detach", str(repos / "adder"))
+    (repos / "broken").mkdir()
+    (repos / "broken" / ".git").write_text("gitdir: /no/where\n")
+    made = Instance(instance_id="a", repo="ada/adder", base_commit=base, problem_statement="", patch="")
+    trees = Trees(tmp_path / "cache", repos=repos, url=None)
+    await trees.lay_out(made, tmp_path / "tree")
+    assert (tmp_path / "tree" / "adder.py").read_text() == BUGGY
+    assert trees.sources[-2:] == (repos, tmp_path / "made" / "ada__adder")
+    with pytest.raises(BenchmarkError, match="there is no repository ada/broken with commit"):
+        await trees.lay_out(made.model_copy(update={"repo": "ada/broken"}), tmp_path / "nothing")
+
+
 async def test_reading_a_mirror_runs_none_of_its_programs(tmp_path: Path) -> None:
     make_mirror(tmp_path / "repos")
     mirror, mark = tmp_path / "repos" / "ada__adder", tmp_path / "mark"

@@ -63,7 +63,7 @@ class Trees:
     def sources(self) -> tuple[Path, ...]:
         """Where solutions are, and what became of the repositories later: nothing for those who work on instances."""
         own = (self._cache / "repositories", self._cache / "sdists", self._cache / "validated")
-        return (*own, self._repos.resolve()) if self._repos else own
+        return (*own, self._repos.resolve(), *_elsewhere(self._repos)) if self._repos else own
 
     async def lay_out(self, instance: Instance, tree: Path, *, without: Iterable[str] = ()) -> None:
         """The files of the instance at its base but for some, in the index of a repository that has no commit yet and
@@ -198,8 +198,24 @@ def _git_directories(places: Iterable[Path]) -> Iterator[Path]:
     for place in places:
         if (place / ".git" / "objects").is_dir():
             yield (place / ".git").absolute()
+        elif (place / ".git").is_file() and ((directory := _led_to(place / ".git")) / "objects").is_dir():
+            yield directory
         elif (place / "objects").is_dir() and (place / "HEAD").is_file():
             yield place.absolute()
+
+
+def _led_to(link: Path) -> Path:
+    """The git directory with the objects of a linked work tree or a submodule, whose `.git` is a file."""
+    own = link.parent / link.read_text("utf-8", "surrogateescape").removeprefix("gitdir:").strip()
+    common = own / "commondir"
+    return (own / common.read_text("utf-8", "surrogateescape").strip() if common.is_file() else own).resolve()
+
+
+def _elsewhere(repos: Path) -> Iterator[Path]:
+    """Where the linked work trees among the mirrors lead to, with the work tree around it."""
+    for link in (*repos.glob("*/.git"), *repos.glob("*/*/.git")):
+        if link.is_file() and (directory := _led_to(link)).is_dir():
+            yield directory.parent if directory.name == ".git" else directory
 
 
 async def _has_commit(directory: Path, commit: str) -> bool:
