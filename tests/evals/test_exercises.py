@@ -151,15 +151,18 @@ def test_a_pipe_in_a_checkout_is_no_file(tmp_path: Path) -> None:
         exercism(track, PATH)
 
 
-def test_the_repository_that_a_file_url_names_is_hidden(tmp_path: Path) -> None:
-    origin = quixbugs_checkout(_made(tmp_path / "me@work") / "origin")
+@pytest.mark.parametrize(
+    ("place", "revision"), [("work", ""), ("work", "@main"), ("work", "@topic/it"), ("me@work", "@HEAD")]
+)
+def test_the_repository_that_a_file_url_names_is_hidden(tmp_path: Path, place: str, revision: str) -> None:
+    origin = quixbugs_checkout(_made(tmp_path / place) / "origin")
     for command in (("init", "--quiet", "--initial-branch=main"), ("add", "."), ("commit", "--quiet", "-m", "all")):
         git(origin, *command)
+    git(origin, "branch", "topic/it")
     places = Places(PATH, tmp_path / "data", None, SandboxSettings())
-    for url in (f"file://{origin}", f"file://{origin}@main"):
-        benchmark = benchmark_named(f"quixbugs:{url}", places)
-        assert isinstance(benchmark, Exercises)
-        assert origin in benchmark.hidden
+    benchmark = benchmark_named(f"quixbugs:file://{origin}{revision}", places)
+    assert isinstance(benchmark, Exercises)
+    assert origin in benchmark.hidden
 
 
 @pytest.mark.parametrize("leaving", ["import os; os._exit(0)", "import sys; sys.exit(0)"])
