@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from patchwright.errors import BenchmarkError
@@ -17,12 +17,21 @@ class Build:
     """Runs commands in one directory, one after the other.
 
     `inherited_fds` stay open in them: a lock held through one of them lasts until the last process is gone, even when
-    this process is killed before it.
+    this process is killed before it. `variables` are their environment, by default this process's.
     """
 
-    def __init__(self, directory: Path, log: Path, *, inherited_fds: Collection[int] = (), timeout_s: float) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        log: Path,
+        *,
+        variables: Mapping[str, str] | None = None,
+        inherited_fds: Collection[int] = (),
+        timeout_s: float,
+    ) -> None:
         self._directory = directory
         self._log = log
+        self._variables = variables
         self._inherited_fds = tuple(inherited_fds)
         self._timeout_s = timeout_s
 
@@ -42,6 +51,7 @@ class Build:
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=self._directory,
+            env=self._variables,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -195,5 +195,5 @@ def test_what_a_killed_maker_started_keeps_the_place(tmp_path: Path) -> None:
 
 async def test_what_cannot_be_installed_is_said_in_uvs_words(tmp_path: Path) -> None:
     environment = Environment("stand-in", PYTHON, ("./no-such-directory",))
-    with pytest.raises(BenchmarkError, match=r"(?s)uv cannot make the environment: .*no-such-directory"):
+    with pytest.raises(BenchmarkError, match=r"(?s)making the environment of stand-in failed: .*no-such-directory"):
         await environment.made(tmp_path, os.environ)
