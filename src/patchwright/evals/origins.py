@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 
@@ -61,12 +62,23 @@ def is_url(place: str) -> bool:
     return bool(_URL.match(place))
 
 
+def repository_here(url: str) -> Path | None:
+    """The directory that a file:// URL names; None for any other."""
+    transport, _, place = _at_revision(url)[0].partition("://")
+    directory = Path(unquote(place[place.find("/") :])) if transport == "file" else None
+    return directory.resolve() if directory and directory.is_absolute() and directory.is_dir() else None
+
+
+def _at_revision(url: str) -> tuple[str, str]:
+    at = _AT_REVISION.fullmatch(url)
+    return (at["address"], at["revision"]) if at else (url, "HEAD")
+
+
 def fetch_repository(url: str, target: Path) -> None:
     """A checkout of one commit, without its past: what HEAD is there, or with `URL@REVISION` a tag, a branch or a
     commit by its full hash. Raises BenchmarkError."""
     _check_transport(url, _GIT_TRANSPORTS, _REPOSITORY_HINT)
-    at = _AT_REVISION.fullmatch(url)
-    address, revision = (at["address"], at["revision"]) if at else (url, "HEAD")
+    address, revision = _at_revision(url)
     target.mkdir()
     _run_git(url, target, "init", "--quiet", "--template=", "--initial-branch=main")
     _run_git(url, target, "fetch", "--quiet", "--depth=1", "--no-tags", "--", address, revision)

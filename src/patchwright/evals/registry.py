@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote
 
 from patchwright.errors import ConfigError
 from patchwright.evals.base import Benchmark
@@ -13,7 +12,7 @@ from patchwright.evals.exercises import Exercises
 from patchwright.evals.exercism import exercism, polyglot
 from patchwright.evals.humanevalfix import humanevalfix
 from patchwright.evals.images import Images
-from patchwright.evals.origins import Fetch, fetch_file, fetch_repository, is_url
+from patchwright.evals.origins import Fetch, fetch_file, fetch_repository, is_url, repository_here
 from patchwright.evals.quixbugs import quixbugs
 from patchwright.evals.rows import FILE_KINDS
 from patchwright.evals.swebench import TEST_TIMEOUT_S, SweBench
@@ -89,19 +88,9 @@ def _exercises(source: Source, place: str, places: Places) -> Exercises:
         return source.make(path, places.path)
 
     made = make(checkouts.fetched(place, source.fetch, check=make) if is_url(place) else Path(place))
-    hidden = (*made.hidden, *_origins_here(place), checkouts.directory)
+    origin = repository_here(place)
+    hidden = (*made.hidden, *((origin,) if origin else ()), checkouts.directory)
     return replace(made, settings=places.sandbox, hidden=hidden)
-
-
-def _origins_here(url: str) -> tuple[Path, ...]:
-    """The repository that a file:// URL names, with or without @REVISION at its end."""
-    transport, _, rest = url.partition("://")
-    if transport != "file":
-        return ()
-    named = Path(unquote(rest[rest.find("/") :]))
-    while "@" in str(named) and not named.is_dir():
-        named = Path(str(named).rpartition("@")[0])
-    return (named.resolve(),) if named.is_absolute() and named.is_dir() else ()
 
 
 def has_a_name(reference: str) -> bool:
